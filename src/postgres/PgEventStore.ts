@@ -1,0 +1,301 @@
+/**
+ * The log in PostgreSQL.
+ *
+ * @since 0.1.0
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Arr from "effect/Array"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import { type Position, START } from "../event/Revision.ts"
+import { EventStore, type LogPage, type StoreStatistics } from "../store/EventStore.ts"
+import { Refused, StorageError, StreamTombstoned, Unavailable } from "../store/EventStoreError.ts"
+import { fromStorage } from "../store/fromStorage.ts"
+import type { LogQuery, Storage } from "../store/Storage.ts"
+import * as Committer from "./internal/committer.ts"
+import * as HeadWatcher from "./internal/headWatcher.ts"
+import * as reads from "./internal/reads.ts"
+import { STREAM_COLUMNS, eventColumns, toDescription, toEvent } from "./internal/rows.ts"
+import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { changeStream } from "./internal/streamChanges.ts"
+import { layerMigrations, requireCurrent, SchemaName } from "./PgMigrations.ts"
+
+/**
+ * Settings of the log in PostgreSQL.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PgEventStoreSettings {
+  /**
+   * Whether an append wakes the followers of other processes (`NOTIFY`, once a
+   * batch), and followers listen; without it they poll. Switch it off behind a
+   * pooler that gives a session to a transaction at a time. On by default.
+   */
+  readonly notifications: boolean
+  /**
+   * How long an append waits for another process to let go of the append lock,
+   * before `AppendBusy`. 10 seconds by default.
+   */
+  readonly lockTimeout: Duration.Duration
+  /**
+   * How long an append whose connection was lost is asked about before
+   * `AppendOutcomeUnknown`. 30 seconds by default.
+   */
+  readonly resolveTimeout: Duration.Duration
+  /**
+   * What a commit outlives, when the server cannot say so itself (the embedded
+   * engine); asked of the server when absent.
+   */
+  readonly durability?: EventStore["Service"]["durability"] | undefined
+}
+
+/**
+ * Reference to the settings of the log in PostgreSQL.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Settings = Context.Reference<PgEventStoreSettings>(
+  "effect-event-store/postgres/PgEventStore/Settings",
+  {
+    defaultValue: () => ({
+      notifications: true,
+      lockTimeout: Duration.seconds(10),
+      resolveTimeout: Duration.seconds(30)
+    })
+  }
+)
+
+/**
+ * Layer that provides the store and expects the schema to be up to date. Needs
+ * the rights of `event_store_writer` only (`sql/privileges.sql`).
+ *
+ * **Details**
+ *
+ * Opens connections of its own beside those of the client, with the client's
+ * settings: one to append, as many as the client has to read, and one to listen
+ * when notifications are on. Fails with `StorageError` when the server cannot
+ * be reached or refuses, and when the schema is not this version's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStorage: Layer.Layer<EventStore, StorageError, PgClient.PgClient> = Layer.effect(
+  EventStore,
+  Effect.suspend(() => make)
+).pipe(Layer.provide(Reactivity.layer))
+
+/**
+ * Layer that migrates first, then provides the store.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<EventStore, StorageError, PgClient.PgClient> = layerStorage.pipe(
+  Layer.provide(layerMigrations)
+)
+
+// internal
+
+/** Positions that a filtered page without an index looks at; bounds what one statement reads. */
+const WINDOW_EVENTS = 50_000
+
+const make: Effect.Effect<
+  EventStore["Service"],
+  StorageError,
+  PgClient.PgClient | Scope.Scope | Reactivity.Reactivity
+> = Effect.gen(function*() {
+  const { config } = yield* PgClient.PgClient
+  const schema = yield* SchemaName
+  const settings = yield* Settings
+  yield* requireCurrent
+  const connect = (options: PgClient.PgPoolConfig) =>
+    PgClient.make({ ...config, ...options }).pipe(storageErrors("connect"))
+  const reader = yield* connect({ startupParameters: { ...config.startupParameters, ...READER } })
+  const writer = yield* connect({
+    maxConnections: 1,
+    multiplex: false,
+    startupParameters: { ...config.startupParameters, lock_timeout: `${Duration.toMillis(settings.lockTimeout)}` }
+  })
+  const durability = settings.durability ?? (yield* askDurability(reader))
+  const head = readHead(reader, schema)
+  const watcher = yield* HeadWatcher.make({
+    readHead: Effect.map(head, ({ position }) => position),
+    listen: settings.notifications ? reader.listen(schema) : undefined
+  })
+  const append = yield* Committer.make({
+    writer,
+    schema,
+    notify: settings.notifications,
+    resolveTimeout: settings.resolveTimeout,
+    onCommit: watcher.report
+  })
+  return fromStorage({
+    durability,
+    append: outsideTransactions(yield* PgClient.PgClient, append),
+    head,
+    awaitGrowth: watcher.awaitGrowth,
+    changeStream: changeStream(reader, schema),
+    ...makeReads(reader, schema)
+  })
+})
+
+/** Sessions that read: their statements are made for generic plans, which prune at run time. */
+const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
+
+const askDurability = (sql: PgClient.PgClient): Effect.Effect<Storage["durability"], StorageError> =>
+  Effect.map(
+    sql.unsafe("SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')")
+      .values,
+    ([row]) => row?.[0] === "on" && row[1] !== "off" && row[2] === "on" ? "powerLoss" as const : "processCrash" as const
+  ).pipe(storageErrors("connect"))
+
+/**
+ * An append has a connection and a commit of its own. Inside a transaction of
+ * the same client that would be a surprise, so it is refused.
+ */
+const outsideTransactions = (client: PgClient.PgClient, append: Storage["append"]): Storage["append"] => (request) =>
+  Effect.flatMap(Effect.serviceOption(client.transactionService), (transaction) =>
+    Option.isNone(transaction) ? append(request) : Effect.fail(
+      new StorageError({
+        operation: "append",
+        reason: new Refused({
+          detail: "append would commit apart from the transaction around it: use PgTransaction.transact"
+        })
+      })
+    ))
+
+const readHead = (sql: PgClient.PgClient, schema: string): Storage["head"] =>
+  Effect.flatMap(
+    sql.unsafe(`SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`).values.pipe(storageErrors("head")),
+    ([row]) =>
+      row === undefined
+        ? Effect.fail(new StorageError({ operation: "head", reason: new Unavailable({ detail: "the head is missing" }) }))
+        : Effect.succeed({ position: row[0] as Position, incarnation: row[1] as string })
+  )
+
+type Run = (
+  operation: string,
+  statement: reads.Statement
+) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, StorageError>
+
+const makeReads = (
+  sql: PgClient.PgClient,
+  schema: string
+): Pick<Storage, "readLog" | "readStream" | "findEvent" | "describeStream" | "listStreams" | "statistics"> => {
+  const run: Run = (operation, { parameters, text }) =>
+    Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
+  return {
+    readLog: (query) => readLog(run, schema, query),
+    readStream: (query) =>
+      Effect.flatMap(run("readStream", reads.streamPage(schema, query)), (rows) =>
+        rows[0]?.[0] === true
+          ? Effect.fail(new StreamTombstoned({ streamId: query.streamId }))
+          : Effect.succeed(rows.length === 0 || rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1)))),
+    findEvent: (id) =>
+      Effect.map(
+        run("findEvent", {
+          text: `SELECT ${eventColumns("x")} FROM ${schema}.events x WHERE x.id = $1`,
+          parameters: [PgTypes.uuid(id)]
+        }),
+        (rows) => Option.map(Arr.head(rows), (row) => toEvent(row))
+      ),
+    describeStream: (streamId) =>
+      Effect.map(
+        run("describeStream", {
+          text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`,
+          parameters: [PgTypes.text(streamId)]
+        }),
+        (rows) => Option.map(Arr.head(rows), toDescription)
+      ),
+    listStreams: (query) =>
+      Effect.map(run("listStreams", reads.streamList(schema, query)), (rows) => rows.map(toDescription)),
+    statistics: readStatistics(run, schema)
+  }
+}
+
+const readLog = Effect.fnUntraced(function*(run: Run, schema: string, query: LogQuery) {
+  const { after, direction, filter, limit, until } = query
+  const isForwards = direction === "forwards"
+  const timeBound = query.timeBound ?? (yield* knownTime(run, schema, query))
+  const isWindowed = filter !== undefined && !reads.isTagged(filter)
+  const window = {
+    after,
+    until: !isForwards
+      ? (isWindowed && after !== undefined ? Math.max(0, after - WINDOW_EVENTS) : undefined)
+      : isWindowed
+      ? Math.min(until ?? Number.MAX_SAFE_INTEGER, (after ?? START) + WINDOW_EVENTS)
+      : until
+  }
+  if (isForwards && until !== undefined && until <= (after ?? START)) {
+    return { events: [], position: (after ?? START) as Position, isEnd: true }
+  }
+  const rows = yield* run("readLog", reads.logPage(schema, { ...query, timeBound }, window))
+  if (filter === undefined) {
+    const events = rows.map((row) => toEvent(row))
+    const isEnd = events.length < limit
+    const last = events.at(-1)?.position ?? after ?? START
+    return { events, isEnd, position: (isEnd && !isForwards ? START : last) as Position }
+  }
+  const head = rows[0]?.[0] as number
+  const events = rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1))
+  return filteredPage(query, window, head, events)
+})
+
+/** How far a filtered page has looked: its last event when it is full, else all that it was to look at. */
+const filteredPage = (
+  { after, direction, limit, until }: LogQuery,
+  window: reads.LogWindow,
+  head: number,
+  events: LogPage["events"]
+): LogPage => {
+  const last = events.at(-1)
+  if (last !== undefined && events.length >= limit) return { events, position: last.position, isEnd: false }
+  if (direction === "backwards") {
+    const reached = window.until ?? START
+    return { events, position: reached as Position, isEnd: reached === START }
+  }
+  const end = Math.min(until ?? head, head)
+  const reached = Math.max(after ?? START, Math.min(window.until ?? end, end))
+  return { events, position: reached as Position, isEnd: reached >= end }
+}
+
+/** A read that starts in the middle asks once when that was: it then leaves out the months before. */
+const knownTime = (run: Run, schema: string, { after, direction }: LogQuery) =>
+  direction === "backwards" || after === undefined || after === START
+    ? Effect.succeed(undefined)
+    : Effect.map(run("readLog", reads.timeAt(schema, after)), (rows) => {
+      const time = rows[0]?.[0]
+      return time instanceof Date ? DateTime.makeUnsafe(time) : undefined
+    })
+
+const readStatistics = (run: Run, schema: string): Effect.Effect<StoreStatistics, StorageError> =>
+  Effect.gen(function*() {
+    const types = yield* run("statistics", {
+      text: `SELECT type, count(*)::float8, min(position)::float8, max(position)::float8 FROM ${schema}.events ` +
+        "GROUP BY type ORDER BY 2 DESC, 1",
+      parameters: []
+    }) as Effect.Effect<ReadonlyArray<readonly [string, number, Position, Position]>, StorageError>
+    const [[streams, bytes] = [0, 0]] = yield* run("statistics", {
+      text: `SELECT (SELECT count(*) FROM ${schema}.streams)::float8, (SELECT sum(pg_total_relation_size(c.oid)) ` +
+        `FROM pg_class c WHERE c.relnamespace = '${schema}'::regnamespace AND c.relkind = 'r')::float8`,
+      parameters: []
+    })
+    return {
+      events: types.reduce((sum, [, count]) => sum + count, 0),
+      streams: streams as number,
+      types: Object.fromEntries(types.map(([type, count]) => [type, count])),
+      firstPosition: types.reduce((first, [, , low]) => first === START ? low : Math.min(first, low) as Position, START),
+      lastPosition: types.reduce((last, [, , , high]) => Math.max(last, high) as Position, START),
+      bytes: bytes as number
+    }
+  })

@@ -1,0 +1,7 @@
+/**
+ * The log in PostgreSQL.
+ *
+ * @since 0.1.0
+ */
+export * as PgEventStore from "./PgEventStore.ts"
+export * as PgMigrations from "./PgMigrations.ts"

@@ -1,0 +1,319 @@
+import type { Parameter } from "@effect/sql-pg/PgTypes"
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Arr from "effect/Array"
+import * as Result from "effect/Result"
+import type { EncodedEvent } from "../../event/EncodedEvent.ts"
+import type { EventId } from "../../event/Event.ts"
+import type { ExpectedRevision, Position, Revision } from "../../event/Revision.ts"
+import type { StreamId } from "../../event/StreamId.ts"
+import type { AppendResult } from "../../store/EventStore.ts"
+import {
+  AppendConditionFailed,
+  Corrupt,
+  IdempotencyConflict,
+  RevisionConflict,
+  StorageError,
+  StreamTombstoned
+} from "../../store/EventStoreError.ts"
+import type { AppendRequest } from "../../store/Storage.ts"
+
+/** The statement that appends a batch, and its parameters. */
+export interface BatchStatement {
+  readonly text: string
+  readonly parameters: ReadonlyArray<Parameter>
+}
+
+/** What became of one request of a batch. */
+export type RequestOutcome = Result.Result<
+  Arr.NonEmptyReadonlyArray<AppendResult>,
+  RevisionConflict | AppendConditionFailed | IdempotencyConflict | StreamTombstoned | StorageError
+>
+
+/**
+ * Writes the one statement for a batch: `append_many` for many requests that
+ * do not meet, `append_each` for all others.
+ */
+export const toStatement = (
+  schema: string,
+  requests: ReadonlyArray<AppendRequest>,
+  options: { readonly checkIds: boolean; readonly notify: boolean }
+): BatchStatement => {
+  const columns = toColumns(requests)
+  const events = [
+    array(columns.id, PgTypes.OID.uuid),
+    array(columns.type, PgTypes.OID.text),
+    array(columns.version, PgTypes.OID.int2),
+    array(columns.data, PgTypes.OID.text),
+    array(columns.metadata, PgTypes.OID.text),
+    columns.hasTags ? array(columns.tags, PgTypes.OID.text) : NO_TEXTS
+  ]
+  const conditions = columns.condition.length === 0 ? NO_CONDITIONS : [
+    array(columns.condition, PgTypes.OID.int4),
+    array(columns.after, PgTypes.OID.int8),
+    array(columns.types, PgTypes.OID.text),
+    array(columns.match, PgTypes.OID.text)
+  ]
+  const common = [
+    PgTypes.timestamptz(columns.isTimed ? columns.idFrom : null),
+    PgTypes.timestamptz(columns.isTimed ? columns.idTo : null),
+    PgTypes.bool(options.checkIds),
+    PgTypes.bool(options.notify)
+  ]
+  const writes = [
+    array(columns.stream, PgTypes.OID.text),
+    array(columns.expected, PgTypes.OID.int4),
+    array(columns.count, PgTypes.OID.int4)
+  ]
+  const places = [array(columns.write, PgTypes.OID.int4), array(columns.index, PgTypes.OID.int4)]
+  if (isSet(requests)) {
+    return {
+      text: `SELECT outcome, NULL::text, revision, position::float8, id FROM ${schema}.append_many(${MANY})`,
+      parameters: [...writes, ...places, ...events, ...conditions, ...common]
+    }
+  }
+  const claims = columns.claim.length === 0 ? NO_CLAIMS : [
+    array(columns.claim, PgTypes.OID.int4),
+    array(columns.claimStream, PgTypes.OID.text),
+    array(columns.claimExpected, PgTypes.OID.int4)
+  ]
+  return {
+    text: `SELECT outcome, stream, revision, position::float8, id FROM ${schema}.append_each(${EACH})`,
+    parameters: [
+      ...writes,
+      array(columns.of, PgTypes.OID.int4),
+      ...places,
+      ...events,
+      ...claims,
+      ...conditions,
+      ...common
+    ]
+  }
+}
+
+/** Reads the rows of a batch's statement: one a write, in order. */
+export const toOutcomes = (
+  requests: ReadonlyArray<AppendRequest>,
+  rows: ReadonlyArray<ReadonlyArray<unknown>>
+): ReadonlyArray<RequestOutcome> => {
+  const outcomes: Array<RequestOutcome> = []
+  let next = 0
+  for (const request of requests) {
+    const mine = rows.slice(next, next + request.writes.length)
+    next += request.writes.length
+    outcomes.push(mine.length === request.writes.length ? toOutcome(request, mine as unknown as ReadonlyArray<Row>) : missing())
+  }
+  // ok is answered only for rows that came back
+  return next === rows.length ? outcomes : requests.map(missing)
+}
+
+// internal
+
+/** Above this many requests the set body costs less than one statement a request (measured: PERFORMANCE of both bodies). */
+const EACH_REQUESTS_MAX = 8
+
+const placeholders = (count: number): string => Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
+const MANY = placeholders(19)
+const EACH = placeholders(23)
+
+const array = (values: ReadonlyArray<unknown>, oid: number): Parameter => Result.getOrThrow(PgTypes.array(values, oid))
+const nullArray = (oid: number): Parameter => Result.getOrThrow(PgTypes.array(null, oid))
+const NO_TEXTS = nullArray(PgTypes.OID.text)
+const NO_INTEGERS = nullArray(PgTypes.OID.int4)
+const NO_CLAIMS = [NO_INTEGERS, NO_TEXTS, NO_INTEGERS]
+const NO_CONDITIONS = [NO_INTEGERS, nullArray(PgTypes.OID.int8), NO_TEXTS, NO_TEXTS]
+
+/** Separates tags and types; a name has no control characters. */
+const SEPARATOR = "\u001f"
+
+const toColumns = (requests: ReadonlyArray<AppendRequest>) => {
+  const columns = {
+    stream: [] as Array<string>,
+    expected: [] as Array<number>,
+    count: [] as Array<number>,
+    of: [] as Array<number>,
+    write: [] as Array<number>,
+    index: [] as Array<number>,
+    id: [] as Array<string>,
+    type: [] as Array<string>,
+    version: [] as Array<number>,
+    data: [] as Array<string>,
+    metadata: [] as Array<string | null>,
+    tags: [] as Array<string | null>,
+    hasTags: false,
+    claim: [] as Array<number>,
+    claimStream: [] as Array<string>,
+    claimExpected: [] as Array<number>,
+    condition: [] as Array<number>,
+    after: [] as Array<bigint>,
+    types: [] as Array<string | null>,
+    match: [] as Array<string | null>,
+    isTimed: true,
+    idFrom: Number.MAX_SAFE_INTEGER,
+    idTo: 0
+  }
+  for (const [at, request] of requests.entries()) {
+    for (const write of request.writes) {
+      columns.stream.push(write.streamId)
+      columns.expected.push(toClaim(write.expected))
+      columns.count.push(write.events.length)
+      columns.of.push(at + 1)
+      for (const [index, event] of write.events.entries()) {
+        columns.write.push(columns.stream.length)
+        columns.index.push(index)
+        columns.id.push(event.id)
+        columns.type.push(event.type)
+        columns.version.push(event.version)
+        columns.data.push(event.data)
+        columns.metadata.push(event.metadata ?? null)
+        columns.tags.push(joined(event.tags))
+        columns.hasTags ||= event.tags.length > 0
+        readTime(columns, event.id)
+      }
+    }
+    for (const claim of request.streamConditions) {
+      columns.claim.push(at + 1)
+      columns.claimStream.push(claim.streamId)
+      columns.claimExpected.push(toClaim(claim.expected))
+    }
+    for (const item of request.condition?.query ?? []) {
+      columns.condition.push(at + 1)
+      columns.after.push(BigInt(request.condition?.after ?? 0))
+      columns.types.push(joined(item.types))
+      columns.match.push(joined(item.tags))
+    }
+  }
+  return columns
+}
+
+const joined = (names: ReadonlyArray<string> | undefined): string | null =>
+  names === undefined || names.length === 0 ? null : names.join(SEPARATOR)
+
+const toClaim = (expected: ExpectedRevision): number => {
+  switch (expected) {
+    case "noStream":
+      return -1
+    case "any":
+      return -2
+    case "streamExists":
+      return -3
+    default:
+      return expected
+  }
+}
+
+/** A UUIDv7 begins with its time in milliseconds since 1970, in 12 hexadecimal digits. */
+const readTime = (columns: { isTimed: boolean; idFrom: number; idTo: number }, id: string): void => {
+  if (id[14] !== "7") {
+    columns.isTimed = false
+    return
+  }
+  const time = Number.parseInt(id.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(id.slice(9, 13), 16)
+  if (time < columns.idFrom) columns.idFrom = time
+  if (time > columns.idTo) columns.idTo = time
+  // what PostgreSQL and Date can both say; a forged time is looked up like no time
+  if (time > YEAR_9999_MS) columns.isTimed = false
+}
+
+const YEAR_9999_MS = 253_402_300_799_999
+
+/** Whether the requests may be judged and recorded as sets: they do not meet. */
+const isSet = (requests: ReadonlyArray<AppendRequest>): boolean => {
+  if (requests.length <= EACH_REQUESTS_MAX) return false
+  const claimed = new Set<string>()
+  const written = new Set<string>()
+  const recorded = new Set<string>()
+  for (const { condition, streamConditions, writes } of requests) {
+    const [{ events, expected, streamId }] = writes
+    if (writes.length > 1 || streamConditions.length > 0) return false
+    const isFree = expected === "any" && condition === undefined
+    if (claimed.has(streamId) || (!isFree && written.has(streamId))) return false
+    written.add(streamId)
+    if (!isFree) claimed.add(streamId)
+    if (condition !== undefined && condition.query.some((item) => mayMatch(item, recorded))) return false
+    for (const event of events) note(recorded, event)
+  }
+  return true
+}
+
+/** Whether an item of a condition may match an event before it in the batch; errs to yes. */
+const mayMatch = (
+  item: { readonly types?: ReadonlyArray<string> | undefined; readonly tags?: ReadonlyArray<string> | undefined },
+  recorded: ReadonlySet<string>
+): boolean =>
+  item.tags !== undefined && item.tags.length > 0
+    ? item.tags.every((tag) => recorded.has(tag))
+    : item.types !== undefined && item.types.some((type) => recorded.has(SEPARATOR + type))
+
+const note = (recorded: Set<string>, event: EncodedEvent): void => {
+  recorded.add(SEPARATOR + event.type)
+  for (const tag of event.tags) recorded.add(tag)
+}
+
+type Row = readonly [
+  outcome: number,
+  stream: StreamId | null,
+  revision: Revision | null,
+  position: Position | null,
+  id: EventId | null
+]
+
+const missing = (): RequestOutcome =>
+  Result.fail(
+    new StorageError({
+      operation: "append",
+      reason: new Corrupt({ detail: "the database did not return a row for every write: the events may be recorded" })
+    })
+  )
+
+const toOutcome = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOutcome => {
+  const [first] = request.writes
+  const [row] = rows
+  if (row === undefined) return missing()
+  const [outcome, stream, revision, position, id] = row
+  const streamId = stream ?? first.streamId
+  switch (outcome) {
+    case 0:
+    case 1:
+      return toResults(request, rows)
+    case 2: {
+      const expected = request.writes.find((write) => write.streamId === streamId)?.expected ??
+        request.streamConditions.find((claim) => claim.streamId === streamId)?.expected ?? first.expected
+      return Result.fail(new RevisionConflict({ streamId, expected, actual: revision ?? undefined }))
+    }
+    case 3:
+      return position === null
+        ? missing()
+        : Result.fail(
+          new AppendConditionFailed({ after: (request.condition?.after ?? 0) as Position, position })
+        )
+    case 4:
+      return Result.fail(new StreamTombstoned({ streamId }))
+    case 5:
+      return position === null || id === null
+        ? missing()
+        : Result.fail(new IdempotencyConflict({ streamId: streamOf(request, id), id, position }))
+    default:
+      return missing()
+  }
+}
+
+const streamOf = (request: AppendRequest, id: string): StreamId =>
+  (request.writes.find((write) => write.events.some((event) => event.id === id)) ?? request.writes[0]).streamId
+
+const toResults = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOutcome => {
+  const results: Array<AppendResult> = []
+  for (const [index, write] of request.writes.entries()) {
+    const [outcome, , firstRevision, firstPosition] = rows[index] ?? []
+    if (typeof firstRevision !== "number" || typeof firstPosition !== "number") return missing()
+    const more = write.events.length - 1
+    results.push({
+      streamId: write.streamId,
+      firstRevision,
+      revision: firstRevision + more as Revision,
+      firstPosition,
+      position: firstPosition + more as Position,
+      alreadyAppended: outcome === 1
+    })
+  }
+  return Arr.isArrayNonEmpty(results) ? Result.succeed(results) : missing()
+}

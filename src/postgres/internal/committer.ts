@@ -1,0 +1,233 @@
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { AppendOutcomeUnknown, StorageError, Unavailable } from "../../store/EventStoreError.ts"
+import type { AppendRequest, Storage } from "../../store/Storage.ts"
+import { type RequestOutcome, toOutcomes, toStatement } from "./batch.ts"
+import { judge, toStorageError } from "./sqlErrors.ts"
+
+/** What the committer is given. */
+export interface CommitterOptions {
+  /** Client of its own, so that no reader and no transaction holds its connections. */
+  readonly writer: SqlClient
+  readonly schema: string
+  readonly notify: boolean
+  /** How long an append whose connection was lost is asked about before its outcome is unknown. */
+  readonly resolveTimeout: Duration.Duration
+  /** Called with the last position of every batch. */
+  readonly onCommit: (position: number) => void
+}
+
+/**
+ * Makes the `append` that all fibers of the process share.
+ *
+ * Appends queue; while a batch is on its way the next one collects, so that
+ * the more wait the more one commit takes, and a lone append waits for nothing.
+ * A batch is one statement, each append in it succeeds or fails by itself.
+ * Appends are recorded in the order in which they were submitted, except those
+ * that had to be sent again.
+ */
+export const make = (
+  options: CommitterOptions
+): Effect.Effect<Storage["append"], never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const queue: Array<Entry> = []
+    const isWaiting = yield* Latch.make(false)
+    const send = sender(options)
+    let isClosed = false
+
+    const loop = Effect.gen(function*() {
+      yield* isWaiting.await
+      // whoever the last batch resumed gets in before the next one leaves
+      yield* Effect.yieldNow
+      const batch = takeBatch(queue)
+      if (queue.length === 0) isWaiting.closeUnsafe()
+      if (batch.length > 0) yield* settle(send, batch, options.resolveTimeout)
+    })
+    yield* Effect.forkScoped(Effect.forever(loop))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isClosed = true
+        for (const entry of queue.splice(0)) entry.resume(closed)
+      })
+    )
+
+    return (request) =>
+      Effect.callback((resume) => {
+        if (isClosed) return resume(closed)
+        const entry: Entry = { request, resume, isGone: false }
+        queue.push(entry)
+        isWaiting.openUnsafe()
+        return Effect.sync(() => {
+          entry.isGone = true
+        })
+      })
+  })
+
+// internal
+
+/** Most events of a batch: past 256 to 512 only the latency grows (measured). */
+const BATCH_EVENTS = 512
+
+/** Most bytes of JSON of a batch of several appends. */
+const BATCH_SIZE_BYTES = 1024 * 1024
+
+/** Pause before an append is sent again: 10 ms, doubled up to 1 s, of which a random part is taken. */
+const PAUSE_MS_MIN = 10
+const PAUSE_MS_MAX = 1_000
+
+/** How often a statement is sent again after a deadlock or the like, which wrote nothing. */
+const AGAIN_TIMES = 10
+
+type AppendExit = ReturnType<Storage["append"]>
+
+interface Entry {
+  readonly request: AppendRequest
+  readonly resume: (effect: AppendExit) => void
+  /** Interrupted; an append that was not sent yet is not sent any more. */
+  isGone: boolean
+}
+
+type Send = (
+  requests: ReadonlyArray<AppendRequest>,
+  checkIds: boolean
+) => Effect.Effect<ReadonlyArray<RequestOutcome>, SendFailure>
+
+/** A statement that failed, and whether it left the process. */
+interface SendFailure {
+  readonly error: SqlError
+  readonly wasSent: boolean
+}
+
+const closed: AppendExit = Effect.fail(
+  new StorageError({
+    operation: "append",
+    reason: new Unavailable({ detail: "the store was closed before the append was sent" })
+  })
+)
+
+const takeBatch = (queue: Array<Entry>): Array<Entry> => {
+  const batch: Array<Entry> = []
+  let events = 0
+  let sizeBytes = 0
+  let taken = 0
+  for (const entry of queue) {
+    if (!entry.isGone) {
+      events += entry.request.eventCount
+      sizeBytes += entry.request.sizeBytes
+      if (batch.length > 0 && (events > BATCH_EVENTS || sizeBytes > BATCH_SIZE_BYTES)) break
+      batch.push(entry)
+    }
+    taken++
+  }
+  queue.splice(0, taken)
+  return batch
+}
+
+const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send => (requests, checkIds) => {
+  const { parameters, text } = toStatement(schema, requests, { checkIds, notify })
+  return Effect.scoped(
+    writer.reserve.pipe(
+      Effect.mapError((error): SendFailure => ({ error, wasSent: false })),
+      Effect.flatMap((connection) =>
+        Effect.mapError(connection.executeValues(text, parameters), (error): SendFailure => ({ error, wasSent: true }))
+      ),
+      Effect.map((rows) => toOutcomes(requests, rows)),
+      Effect.tap((outcomes) =>
+        Effect.sync(() => {
+          const last = outcomes.findLast(Result.isSuccess)
+          if (last !== undefined) onCommit(Arr.lastNonEmpty(last.success).position)
+        })
+      )
+    )
+  )
+}
+
+/** Answers every append of a batch, whatever happens on the way. */
+const settle = (
+  send: Send,
+  batch: ReadonlyArray<Entry>,
+  resolveTimeout: Duration.Duration,
+  checkIds = false
+): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) => attempt(send, batch, resolveTimeout, checkIds, restore)).pipe(
+    Effect.onExit((exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit)) failAll(batch, (request) => unknown(request, Cause.squash(exit.cause)))
+      })
+    )
+  )
+
+/**
+ * Sends a batch until its outcome is known: again, by id, when the connection
+ * was lost; again after what wrote nothing and passes; append by append when
+ * one of them may be at fault.
+ */
+const attempt: (
+  send: Send,
+  batch: ReadonlyArray<Entry>,
+  resolveTimeout: Duration.Duration,
+  checkIds: boolean,
+  restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+) => Effect.Effect<void> = Effect.fnUntraced(function*(send, batch, resolveTimeout, checkIds, restore) {
+  const requests = batch.map((entry) => entry.request)
+  const startedAt = yield* Clock.currentTimeMillis
+  let isLost = false
+  let isChecked = checkIds
+  for (let tries = 0;; tries++) {
+    const result = yield* Effect.result(send(requests, isChecked))
+    if (Result.isSuccess(result)) return answer(batch, result.success)
+    const { error, wasSent } = result.failure
+    const verdict = wasSent ? judge(error) : "refused"
+    isLost ||= verdict === "lost"
+    if (isLost) {
+      isChecked = true
+      const elapsedMs = (yield* Clock.currentTimeMillis) - startedAt
+      if (elapsedMs >= Duration.toMillis(resolveTimeout)) return failAll(batch, (request) => unknown(request, error))
+    } else if (verdict === "duplicate" && !isChecked) {
+      isChecked = true
+      continue
+    } else if (verdict !== "again" || tries >= AGAIN_TIMES) {
+      if (wasSent && batch.length > 1) {
+        for (const entry of batch) yield* attempt(send, [entry], resolveTimeout, isChecked, restore)
+        return
+      }
+      return failAll(batch, () => toStorageError("append", error))
+    }
+    yield* restore(pause(tries))
+  }
+})
+
+const pause = (tries: number): Effect.Effect<void> =>
+  Effect.flatMap(Random.nextBetween(0.5, 1), (part) =>
+    Effect.sleep(part * Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** tries)))
+
+const answer = (batch: ReadonlyArray<Entry>, outcomes: ReadonlyArray<RequestOutcome>): void => {
+  for (const [index, entry] of batch.entries()) {
+    const outcome = outcomes[index]
+    if (outcome !== undefined) entry.resume(Effect.fromResult(outcome))
+  }
+}
+
+const failAll = (
+  batch: ReadonlyArray<Entry>,
+  toError: (request: AppendRequest) => AppendOutcomeUnknown | StorageError
+): void => {
+  for (const entry of batch) entry.resume(Effect.fail(toError(entry.request)))
+}
+
+const unknown = (request: AppendRequest, cause: unknown): AppendOutcomeUnknown =>
+  new AppendOutcomeUnknown({
+    streamIds: request.writes.map((write) => write.streamId),
+    ids: request.writes.flatMap((write) => write.events.map((event) => event.id)),
+    cause
+  })

@@ -1,0 +1,722 @@
+// Generated from sql/ by bin/build-sql.mjs: do not edit.
+
+/** A file of `sql/`, one statement an element. */
+export interface SqlFile {
+  readonly name: string
+  readonly checksum: string
+  readonly statements: ReadonlyArray<string>
+}
+
+/** Forward only, in order, each once. */
+export const migrations: ReadonlyArray<SqlFile> = [
+  {
+    name: "0001_log",
+    checksum: "9a5a2e3306b32d66",
+    statements: [
+      `CREATE TABLE event_store.head (
+  id smallint PRIMARY KEY CHECK (id = 1),
+  -- last position given out, 0 for an empty log; a safe integer of JavaScript
+  position bigint NOT NULL CHECK (position BETWEEN 0 AND 9007199254740991),
+  -- time of the last event: time never runs against position
+  recorded_at timestamptz NOT NULL,
+  -- latest time that an id recorded so far claims ahead of the store's clock
+  id_horizon timestamptz NOT NULL DEFAULT '-infinity',
+  -- id of this history: a restored or cloned store gets another
+  incarnation uuid NOT NULL
+) WITH (fillfactor = 10)`,
+      `INSERT INTO event_store.head (id, position, recorded_at, incarnation)
+VALUES (1, 0, 'epoch', gen_random_uuid())`,
+      `CREATE TABLE event_store.streams (
+  name text COLLATE "C" PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 512),
+  -- revision of the last event
+  revision integer NOT NULL CHECK (revision >= 0),
+  first_position bigint NOT NULL,
+  last_position bigint NOT NULL,
+  -- first and last time: reads of a stream leave out the months outside
+  first_recorded_at timestamptz NOT NULL,
+  last_recorded_at timestamptz NOT NULL,
+  -- reads of a stream begin here; the log keeps what is before
+  truncate_before integer NOT NULL DEFAULT 0,
+  is_tombstoned boolean NOT NULL DEFAULT false,
+  metadata json NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 70)`,
+      `CREATE TABLE event_store.events (
+  position bigint NOT NULL CHECK (position >= 1),
+  stream text COLLATE "C" NOT NULL,
+  revision integer NOT NULL CHECK (revision >= 0),
+  id uuid NOT NULL,
+  type text COLLATE "C" NOT NULL CHECK (octet_length(type) BETWEEN 1 AND 512),
+  -- version of the type's shape
+  version smallint NOT NULL CHECK (version >= 1),
+  -- json, not jsonb: keeps the exact text, and is cheaper both ways
+  data json NOT NULL,
+  -- null stands for {}
+  metadata json,
+  -- null stands for none
+  tags text[] COLLATE "C",
+  recorded_at timestamptz NOT NULL
+) PARTITION BY RANGE (recorded_at)`,
+      `CREATE TABLE event_store.event_tags (
+  tag text COLLATE "C" NOT NULL,
+  position bigint NOT NULL,
+  type text COLLATE "C" NOT NULL,
+  PRIMARY KEY (tag, position)
+)`,
+      `CREATE FUNCTION event_store.refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% on %.% refused: recorded events never change', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = 'ES001';
+END
+$$`,
+      `CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON event_store.events
+  FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()`,
+      `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+      `CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON event_store.event_tags
+  FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()`,
+      `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.event_tags
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+      `CREATE TABLE event_store.events_default PARTITION OF event_store.events DEFAULT`,
+      `CREATE UNIQUE INDEX events_default_position ON event_store.events_default (position)`,
+      `CREATE UNIQUE INDEX events_default_stream_revision ON event_store.events_default (stream, revision)`,
+      `CREATE UNIQUE INDEX events_default_id ON event_store.events_default (id)`,
+      `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events_default
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+      `CREATE VIEW event_store.event_types AS
+SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at
+FROM event_store.events
+GROUP BY type, version`,
+      `CREATE VIEW event_store.categories AS
+SELECT split_part(name, '-', 1) AS category, count(*) AS streams, sum(revision + 1) AS events,
+  min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at
+FROM event_store.streams
+GROUP BY 1`,
+      `CREATE VIEW event_store.events_jsonb AS
+SELECT position, stream, split_part(stream, '-', 1) AS category, revision, id, type, version,
+  data::jsonb AS data, coalesce(metadata, '{}')::jsonb AS metadata, coalesce(tags, '{}') AS tags, recorded_at
+FROM event_store.events`
+    ]
+  }
+]
+
+/** Made again whenever their text changed. */
+export const functions: ReadonlyArray<SqlFile> = [
+  {
+    name: "find_recorded",
+    checksum: "5436422368f055a7",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.find_recorded(
+  since timestamptz, request integer[], write integer[], index integer[], stream text[],
+  id uuid[], type text[], version smallint[], data text[], tags text[]
+)
+RETURNS TABLE (request_no integer, write_no integer, outcome smallint, revision integer, "position" bigint, id_used uuid)
+LANGUAGE sql
+SET search_path = event_store, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+  WITH asked AS (
+    SELECT a.*, a.ordinality AS no
+    FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
+      AS a (request, write, index, stream, id, type, version, data, tags)
+  ), compared AS MATERIALIZED (
+    SELECT a.request, a.write, a.no, a.id, e.position AS found_position,
+      e.revision - a.index AS first_revision, e.position - a.index AS first_position,
+      e.stream = a.stream AND e.type = a.type AND e.version = a.version AND e.data::text = a.data
+        AND e.tags IS NOT DISTINCT FROM string_to_array(a.tags, E'\\x1f') AS is_same
+    FROM asked a
+    LEFT JOIN LATERAL (
+      SELECT x.position, x.revision, x.stream, x.type, x.version, x.data, x.tags
+      FROM events x WHERE x.id = a.id AND x.recorded_at >= $1 LIMIT 1
+    ) e ON true
+  ), writes AS (
+    SELECT c.request, c.write, min(c.first_revision) AS first_revision, min(c.first_position) AS first_position,
+      count(c.found_position) AS found,
+      coalesce(bool_and(c.found_position IS NOT NULL AND c.is_same), false)
+        AND min(c.first_revision) = max(c.first_revision) AND min(c.first_position) = max(c.first_position) AS is_same
+    FROM compared c GROUP BY c.request, c.write
+  ), requests AS (
+    SELECT w.request, bool_and(w.is_same) AS is_same FROM writes w GROUP BY w.request HAVING sum(w.found) > 0
+  ), first_used AS (
+    SELECT DISTINCT ON (c.request) c.request, c.id, c.found_position
+    FROM compared c WHERE c.found_position IS NOT NULL ORDER BY c.request, c.no
+  )
+  SELECT w.request, w.write, CASE WHEN r.is_same THEN 1 ELSE 5 END::smallint,
+    CASE WHEN r.is_same THEN w.first_revision END,
+    CASE WHEN r.is_same THEN w.first_position ELSE f.found_position END,
+    CASE WHEN NOT r.is_same THEN f.id END
+  FROM writes w
+  JOIN requests r ON r.request = w.request
+  JOIN first_used f ON f.request = w.request
+$$`
+    ]
+  },
+  {
+    name: "first_match",
+    checksum: "4a9d193c1d0d273d",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.first_match(after bigint, types text[], tags text[])
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  any_type boolean := coalesce(cardinality(types), 0) = 0;
+  n integer := coalesce(cardinality(tags), 0);
+  agreed integer := 0;
+  at integer := 1;
+  target bigint := after + 1;
+  found_position bigint;
+BEGIN
+  IF n = 0 THEN
+    RETURN (SELECT e.position FROM events e
+            WHERE e.position > after AND e.type = ANY (types)
+            ORDER BY e.position LIMIT 1);
+  END IF;
+  IF n = 1 THEN
+    RETURN (SELECT t.position FROM event_tags t
+            WHERE t.tag = tags[1] AND t.position > after AND (any_type OR t.type = ANY (types))
+            ORDER BY t.position LIMIT 1);
+  END IF;
+  LOOP
+    SELECT t.position INTO found_position FROM event_tags t
+    WHERE t.tag = tags[at] AND t.position >= target AND (any_type OR t.type = ANY (types))
+    ORDER BY t.position LIMIT 1;
+    IF found_position IS NULL THEN
+      RETURN NULL;
+    END IF;
+    IF found_position = target AND agreed > 0 THEN
+      agreed := agreed + 1;
+    ELSE
+      target := found_position;
+      agreed := 1;
+    END IF;
+    IF agreed = n THEN
+      RETURN target;
+    END IF;
+    at := at % n + 1;
+  END LOOP;
+END
+$$`
+    ]
+  },
+  {
+    name: "create_events_partition",
+    checksum: "ad3248ea8a0b044d",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.create_events_partition(month date)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  from_at timestamptz := date_trunc('month', month::timestamp) AT TIME ZONE 'UTC';
+  to_at timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
+  name text := to_char(month, '"events_"YYYY_MM');
+BEGIN
+  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
+  IF to_regclass(format('event_store.%I', name)) IS NOT NULL THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING CONSTRAINTS)', name);
+  IF EXISTS (SELECT FROM events_default WHERE recorded_at >= from_at AND recorded_at < to_at) THEN
+    ALTER TABLE events_default DISABLE TRIGGER refuse_change;
+    EXECUTE format(
+      'WITH moved AS (DELETE FROM events_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *)
+       INSERT INTO %I SELECT * FROM moved', name) USING from_at, to_at;
+    ALTER TABLE events_default ENABLE TRIGGER refuse_change;
+  END IF;
+  EXECUTE format('CREATE UNIQUE INDEX %I ON %I (position)', name || '_position', name);
+  EXECUTE format('CREATE UNIQUE INDEX %I ON %I (stream, revision)', name || '_stream_revision', name);
+  EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', name || '_id', name);
+  EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, from_at, to_at);
+  EXECUTE format(
+    'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %I
+     FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()', name);
+  RETURN true;
+END
+$$`
+    ]
+  },
+  {
+    name: "append_each",
+    checksum: "398de4c5c418c9a5",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.append_each(
+  p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
+  p_request integer[], p_index integer[],
+  p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[],
+  p_claim integer[], p_claim_stream text[], p_claim_expected integer[],
+  p_condition integer[], p_after bigint[], p_types text[], p_match text[],
+  p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
+)
+RETURNS TABLE (outcome integer, stream text, revision integer, "position" bigint, id uuid)
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_start bigint;
+  v_position bigint;
+  v_at timestamptz;
+  v_horizon timestamptz;
+  v_since timestamptz;
+  v_check boolean;
+  v_writes integer := cardinality(p_stream);
+  v_write integer := 1;
+  v_last_write integer;
+  v_event integer := 1;
+  v_last_event integer;
+  v_next integer;
+  v_outcome integer;
+  v_stream text;
+  v_revision integer;
+  v_place bigint;
+  v_used uuid;
+  v_last integer;
+  v_rows integer;
+  v_lasts integer[];
+  r record;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'ES002';
+  END IF;
+  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
+  SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
+  INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1;
+  v_position := v_start;
+
+  -- An id whose time lies in this month was not recorded in an earlier one, so
+  -- the partition's own index answers for it; all others are looked up.
+  v_since := CASE WHEN p_id_from > v_horizon THEN p_id_from - interval '1 hour' ELSE '-infinity' END;
+  v_check := p_check_ids OR v_since < date_trunc('month', v_at, 'UTC') OR p_id_to > v_at + interval '1 hour';
+
+  WHILE v_write <= v_writes LOOP
+    -- the writes and events of this request
+    v_last_write := v_write;
+    v_last_event := v_event + p_count[v_write] - 1;
+    WHILE v_last_write < v_writes AND p_of[v_last_write + 1] = p_of[v_write] LOOP
+      v_last_write := v_last_write + 1;
+      v_last_event := v_last_event + p_count[v_last_write];
+    END LOOP;
+    v_outcome := 0;
+    v_stream := NULL;
+    v_revision := NULL;
+    v_place := NULL;
+    v_used := NULL;
+    v_lasts := NULL;
+
+    -- claims on the streams that are written to
+    FOR w IN v_write..v_last_write LOOP
+      SELECT CASE WHEN t.is_tombstoned THEN -2 - t.revision ELSE t.revision END INTO v_last
+      FROM streams t WHERE t.name = p_stream[w];
+      v_lasts := v_lasts || v_last;
+      IF v_last < -1 AND v_outcome <> 4 THEN
+        v_outcome := 4;
+        v_stream := p_stream[w];
+      ELSIF v_outcome = 0 AND p_expected[w] <> -2 AND p_expected[w] <> coalesce(v_last, -1)
+        AND NOT (p_expected[w] = -3 AND v_last IS NOT NULL) THEN
+        v_outcome := 2;
+        v_stream := p_stream[w];
+        v_revision := v_last;
+      END IF;
+    END LOOP;
+
+    -- claims on other streams
+    IF v_outcome = 0 AND p_claim IS NOT NULL THEN
+      FOR r IN
+        SELECT c.stream, c.expected, (SELECT t.revision FROM streams t WHERE t.name = c.stream) AS last
+        FROM unnest(p_claim, p_claim_stream, p_claim_expected) WITH ORDINALITY AS c (request, stream, expected, o)
+        WHERE c.request = p_of[v_write] ORDER BY c.o
+      LOOP
+        IF r.expected <> -2 AND r.expected <> coalesce(r.last, -1) AND NOT (r.expected = -3 AND r.last IS NOT NULL) THEN
+          v_outcome := 2;
+          v_stream := r.stream;
+          v_revision := r.last;
+          EXIT;
+        END IF;
+      END LOOP;
+    END IF;
+
+    -- condition on the log
+    IF v_outcome = 0 AND p_condition IS NOT NULL THEN
+      SELECT min(first_match(q.after, string_to_array(q.types, E'\\x1f'), string_to_array(q.tags, E'\\x1f'))) INTO v_place
+      FROM unnest(p_condition, p_after, p_types, p_match) AS q (request, after, types, tags)
+      WHERE q.request = p_of[v_write];
+      IF v_place IS NOT NULL THEN
+        v_outcome := 3;
+      END IF;
+    END IF;
+
+    -- A request that fails may be the retry of one that did not.
+    v_rows := 0;
+    IF v_check OR v_outcome <> 0 THEN
+      FOR r IN
+        SELECT * FROM find_recorded(v_since,
+          array_fill(p_of[v_write], ARRAY[v_last_event - v_event + 1]), p_request[v_event:v_last_event],
+          p_index[v_event:v_last_event],
+          (SELECT array_agg(p_stream[q] ORDER BY o) FROM unnest(p_request[v_event:v_last_event]) WITH ORDINALITY AS x (q, o)),
+          p_id[v_event:v_last_event], p_type[v_event:v_last_event], p_version[v_event:v_last_event],
+          p_data[v_event:v_last_event],
+          coalesce(p_tags[v_event:v_last_event], array_fill(NULL::text, ARRAY[v_last_event - v_event + 1])))
+        ORDER BY write_no
+      LOOP
+        v_rows := v_rows + 1;
+        v_outcome := r.outcome;
+        outcome := r.outcome;
+        stream := NULL;
+        revision := r.revision;
+        position := r.position;
+        id := r.id_used;
+        RETURN NEXT;
+      END LOOP;
+    END IF;
+
+    IF v_rows = 0 AND v_outcome <> 0 THEN
+      FOR w IN v_write..v_last_write LOOP
+        outcome := v_outcome;
+        stream := v_stream;
+        revision := v_revision;
+        position := v_place;
+        id := NULL;
+        RETURN NEXT;
+      END LOOP;
+    ELSIF v_rows = 0 THEN
+      v_next := v_event;
+      FOR w IN v_write..v_last_write LOOP
+        v_last := v_lasts[w - v_write + 1];
+        outcome := 0;
+        stream := NULL;
+        revision := coalesce(v_last, -1) + 1;
+        position := v_position + 1;
+        id := NULL;
+        IF v_last IS NULL THEN
+          INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
+          VALUES (p_stream[w], p_count[w] - 1, v_position + 1, v_position + p_count[w], v_at, v_at);
+        ELSE
+          UPDATE streams t SET revision = t.revision + p_count[w], last_position = v_position + p_count[w],
+            last_recorded_at = v_at
+          WHERE t.name = p_stream[w];
+        END IF;
+        IF p_count[w] = 1 THEN
+          INSERT INTO events (position, stream, revision, id, type, version, data, metadata, tags, recorded_at)
+          VALUES (position, p_stream[w], revision, p_id[v_next], p_type[v_next], p_version[v_next],
+            p_data[v_next]::json, p_metadata[v_next]::json, string_to_array(p_tags[v_next], E'\\x1f'), v_at);
+        ELSE
+          INSERT INTO events (position, stream, revision, id, type, version, data, metadata, tags, recorded_at)
+          SELECT v_position + e.o, p_stream[w], coalesce(v_last, -1) + e.o, e.id, e.type, e.version, e.data::json,
+            e.metadata::json, string_to_array(e.tags, E'\\x1f'), v_at
+          FROM unnest(p_id[v_next:v_next + p_count[w] - 1], p_type[v_next:v_next + p_count[w] - 1],
+            p_version[v_next:v_next + p_count[w] - 1], p_data[v_next:v_next + p_count[w] - 1],
+            p_metadata[v_next:v_next + p_count[w] - 1], p_tags[v_next:v_next + p_count[w] - 1])
+            WITH ORDINALITY AS e (id, type, version, data, metadata, tags, o);
+        END IF;
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        IF v_rows <> p_count[w] THEN
+          RAISE EXCEPTION 'recorded % of % events', v_rows, p_count[w] USING ERRCODE = 'ES003';
+        END IF;
+        IF p_tags IS NOT NULL THEN
+          INSERT INTO event_tags (tag, position, type)
+          SELECT x.tag, v_position + e.o, e.type
+          FROM unnest(p_type[v_next:v_next + p_count[w] - 1], p_tags[v_next:v_next + p_count[w] - 1])
+            WITH ORDINALITY AS e (type, tags, o), unnest(string_to_array(e.tags, E'\\x1f')) AS x (tag);
+        END IF;
+        v_position := v_position + p_count[w];
+        v_next := v_next + p_count[w];
+        RETURN NEXT;
+      END LOOP;
+    END IF;
+    v_write := v_last_write + 1;
+    v_event := v_last_event + 1;
+  END LOOP;
+
+  IF v_position > v_start THEN
+    UPDATE head h SET position = v_position, recorded_at = v_at,
+      id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
+    WHERE h.id = 1;
+    IF p_notify THEN
+      PERFORM pg_notify('event_store', '');
+    END IF;
+  END IF;
+END
+$$`
+    ]
+  },
+  {
+    name: "append_many",
+    checksum: "df6763792e732ffb",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.append_many(
+  p_stream text[], p_expected integer[], p_count integer[],
+  p_request integer[], p_index integer[],
+  p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[],
+  p_condition integer[], p_after bigint[], p_types text[], p_match text[],
+  p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
+)
+RETURNS TABLE (outcome integer, revision integer, "position" bigint, id uuid)
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_position bigint;
+  v_at timestamptz;
+  v_horizon timestamptz;
+  v_since timestamptz;
+  v_check boolean;
+  v_outcome integer[];
+  v_last integer[];
+  v_first_revision integer[];
+  v_first_position bigint[];
+  v_place bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
+  v_used uuid[] := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
+  v_total integer;
+  v_inserted integer;
+  r record;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'ES002';
+  END IF;
+  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
+  SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
+  INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1;
+
+  -- An id whose time lies in this month was not recorded in an earlier one, so
+  -- the partition's own index answers for it; all others are looked up.
+  v_since := CASE WHEN p_id_from > v_horizon THEN p_id_from - interval '1 hour' ELSE '-infinity' END;
+  v_check := p_check_ids OR v_since < date_trunc('month', v_at, 'UTC') OR p_id_to > v_at + interval '1 hour';
+
+  SELECT array_agg(CASE
+      WHEN z.last < -1 THEN 4
+      WHEN z.x = -2 OR z.x = coalesce(z.last, -1) OR (z.x = -3 AND z.last IS NOT NULL) THEN 0
+      ELSE 2 END ORDER BY z.o),
+    array_agg(z.last ORDER BY z.o)
+  INTO v_outcome, v_last
+  FROM (SELECT u.o, u.x, (SELECT CASE WHEN t.is_tombstoned THEN -2 - t.revision ELSE t.revision END
+                          FROM streams t WHERE t.name = u.s) AS last
+        FROM unnest(p_stream, p_expected) WITH ORDINALITY AS u (s, x, o) OFFSET 0) z;
+
+  IF p_condition IS NOT NULL THEN
+    FOR r IN
+      SELECT q.o, first_match(q.after, string_to_array(q.types, E'\\x1f'), string_to_array(q.tags, E'\\x1f')) AS place
+      FROM unnest(p_condition, p_after, p_types, p_match) AS q (o, after, types, tags)
+    LOOP
+      IF r.place IS NOT NULL AND v_outcome[r.o] IN (0, 3) THEN
+        v_outcome[r.o] := 3;
+        v_place[r.o] := least(v_place[r.o], r.place);
+      END IF;
+    END LOOP;
+  END IF;
+
+  -- A request that fails may be the retry of one that did not.
+  IF v_check OR 0 <> ANY (v_outcome) THEN
+    FOR r IN
+      WITH asked AS (
+        SELECT e.* FROM unnest(p_request, p_index, p_id, p_type, p_version, p_data, p_tags)
+          AS e (o, i, id, type, version, data, tags)
+        WHERE v_check OR v_outcome[e.o] <> 0
+      )
+      SELECT f.* FROM (
+        SELECT array_agg(a.o) AS o, array_agg(a.i) AS i, array_agg(p_stream[a.o]) AS s, array_agg(a.id) AS id,
+          array_agg(a.type) AS type, array_agg(a.version) AS version, array_agg(a.data) AS data, array_agg(a.tags) AS tags
+        FROM asked a
+      ) g, find_recorded(v_since, g.o, g.o, g.i, g.s, g.id, g.type, g.version, g.data, g.tags) f
+    LOOP
+      v_outcome[r.request_no] := r.outcome;
+      v_last[r.request_no] := r.revision;
+      v_place[r.request_no] := r.position;
+      v_used[r.request_no] := r.id_used;
+    END LOOP;
+  END IF;
+
+  WITH g AS MATERIALIZED (
+    SELECT u.o, u.s, u.n, u.last IS NULL AS is_new,
+      coalesce(u.last, -1) + 1 + (sum(u.n) OVER (PARTITION BY u.s ORDER BY u.o) - u.n)::integer AS first_revision,
+      v_position + sum(u.n) OVER (ORDER BY u.o) - u.n AS before
+    FROM unnest(p_stream, p_count, v_outcome, v_last) WITH ORDINALITY AS u (s, n, k, last, o)
+    WHERE u.k = 0
+  ), s AS MATERIALIZED (
+    SELECT g.s AS name, bool_or(g.is_new) AS is_new, max(g.first_revision + g.n) - 1 AS revision,
+      min(g.before) + 1 AS first_position, max(g.before + g.n) AS last_position
+    FROM g GROUP BY g.s
+  ), made AS (
+    INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
+    SELECT s.name, s.revision, s.first_position, s.last_position, v_at, v_at FROM s WHERE s.is_new
+  ), moved AS (
+    UPDATE streams t SET revision = s.revision, last_position = s.last_position, last_recorded_at = v_at
+    FROM s WHERE NOT s.is_new AND t.name = s.name
+  ), recorded AS (
+    INSERT INTO events (position, stream, revision, id, type, version, data, metadata, tags, recorded_at)
+    SELECT g.before + e.i + 1, g.s, g.first_revision + e.i, e.id, e.type, e.version, e.data::json, e.metadata::json,
+      string_to_array(e.tags, E'\\x1f'), v_at
+    FROM unnest(p_request, p_index, p_id, p_type, p_version, p_data, p_metadata, p_tags)
+      AS e (o, i, id, type, version, data, metadata, tags)
+    JOIN g ON g.o = e.o
+    RETURNING 1
+  )
+  SELECT coalesce((SELECT sum(g.n) FROM g), 0), (SELECT count(*) FROM recorded),
+    (SELECT array_agg(a.first_revision ORDER BY u.o) FROM unnest(v_outcome) WITH ORDINALITY AS u (k, o) LEFT JOIN g a ON a.o = u.o),
+    (SELECT array_agg(a.before + 1 ORDER BY u.o) FROM unnest(v_outcome) WITH ORDINALITY AS u (k, o) LEFT JOIN g a ON a.o = u.o)
+  INTO v_total, v_inserted, v_first_revision, v_first_position;
+
+  IF v_inserted <> v_total THEN
+    RAISE EXCEPTION 'recorded % of % events', v_inserted, v_total USING ERRCODE = 'ES003';
+  END IF;
+  IF v_total > 0 THEN
+    IF p_tags IS NOT NULL THEN
+      INSERT INTO event_tags (tag, position, type)
+      SELECT x.tag, v_first_position[e.o] + e.i, e.type
+      FROM unnest(p_request, p_index, p_type, p_tags) AS e (o, i, type, tags),
+        unnest(string_to_array(e.tags, E'\\x1f')) AS x (tag)
+      WHERE v_outcome[e.o] = 0;
+    END IF;
+    UPDATE head h SET position = v_position + v_total, recorded_at = v_at,
+      id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
+    WHERE h.id = 1;
+    IF p_notify THEN
+      PERFORM pg_notify('event_store', '');
+    END IF;
+  END IF;
+  RETURN QUERY SELECT u.k,
+    CASE WHEN u.k = 0 THEN u.first_revision WHEN u.k IN (1, 2) THEN u.last END,
+    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.used
+  FROM unnest(v_outcome, v_last, v_place, v_used, v_first_revision, v_first_position)
+    AS u (k, last, place, used, first_revision, first_position);
+END
+$$`
+    ]
+  },
+  {
+    name: "create_optional_index",
+    checksum: "e7d8e1e441d9d6d7",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.create_optional_index(kind text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+BEGIN
+  CASE kind
+    WHEN 'type' THEN
+      CREATE INDEX IF NOT EXISTS events_type_position ON events (type, position);
+    WHEN 'data' THEN
+      CREATE INDEX IF NOT EXISTS events_data ON events USING gin ((data::jsonb) jsonb_path_ops);
+    ELSE
+      RAISE EXCEPTION 'no index of kind %: type or data', kind USING ERRCODE = '22023';
+  END CASE;
+END
+$$`
+    ]
+  },
+  {
+    name: "ensure_events_partitions",
+    checksum: "074d9e5f158dd709",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.ensure_events_partitions(ahead integer)
+RETURNS integer
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  this_month timestamp := date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC');
+  made integer := 0;
+BEGIN
+  FOR step IN 0..ahead LOOP
+    IF create_events_partition((this_month + make_interval(months => step))::date) THEN
+      made := made + 1;
+    END IF;
+  END LOOP;
+  RETURN made;
+END
+$$`
+    ]
+  },
+  {
+    name: "verify_log",
+    checksum: "0970f62874cd9b82",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.verify_log()
+RETURNS TABLE (fault text, found bigint, example text)
+LANGUAGE sql STABLE
+SET search_path = event_store, pg_temp
+AS $$
+  WITH positions AS (
+    SELECT count(*) AS events, count(DISTINCT e.position) AS places, coalesce(max(e.position), 0) AS last FROM events e
+  ), head_now AS (
+    SELECT h.position, h.recorded_at FROM head h
+  )
+  SELECT 'positions repeat'::text, p.events - p.places, NULL::text FROM positions p WHERE p.events <> p.places
+  UNION ALL
+  SELECT 'positions have gaps', p.last - p.places, 'last position ' || p.last FROM positions p WHERE p.last <> p.places
+  UNION ALL
+  SELECT 'head differs from the last event', 1, 'head ' || h.position || ', last event ' || p.last
+  FROM positions p, head_now h WHERE h.position <> p.last
+  UNION ALL
+  SELECT 'event ids repeat', count(*), min(d.id::text)
+  FROM (SELECT e.id FROM events e GROUP BY e.id HAVING count(*) > 1) d HAVING count(*) > 0
+  UNION ALL
+  SELECT 'revisions of a stream repeat or have gaps', count(*), min(d.stream)
+  FROM (SELECT e.stream FROM events e GROUP BY e.stream
+        HAVING count(*) <> max(e.revision) + 1 OR min(e.revision) <> 0 OR count(*) <> count(DISTINCT e.revision)) d
+  HAVING count(*) > 0
+  UNION ALL
+  SELECT 'streams differ from their events', count(*), min(coalesce(t.name, d.stream))
+  FROM streams t
+  FULL JOIN (SELECT e.stream, max(e.revision) AS revision, min(e.position) AS first_position,
+               max(e.position) AS last_position, min(e.recorded_at) AS first_at, max(e.recorded_at) AS last_at
+             FROM events e GROUP BY e.stream) d ON d.stream = t.name
+  WHERE (t.revision, t.first_position, t.last_position, t.first_recorded_at, t.last_recorded_at)
+    IS DISTINCT FROM (d.revision, d.first_position, d.last_position, d.first_at, d.last_at)
+  HAVING count(*) > 0
+  UNION ALL
+  SELECT 'stream order differs from log order', count(*), min(d.stream)
+  FROM (SELECT e.stream, e.position, lag(e.position) OVER (PARTITION BY e.stream ORDER BY e.revision) AS before FROM events e) d
+  WHERE d.before > d.position HAVING count(*) > 0
+  UNION ALL
+  SELECT 'time runs against position', count(*), min(d.position)::text
+  FROM (SELECT e.position, e.recorded_at, lag(e.recorded_at) OVER (ORDER BY e.position) AS before FROM events e) d
+  WHERE d.before > d.recorded_at HAVING count(*) > 0
+  UNION ALL
+  SELECT 'tags differ from their events', count(*), min(coalesce(d.position, t.position))::text
+  FROM (SELECT x.tag, e.position, e.type FROM events e, unnest(e.tags) AS x (tag)) d
+  FULL JOIN event_tags t ON t.tag = d.tag AND t.position = d.position AND t.type = d.type
+  WHERE d.position IS NULL OR t.position IS NULL HAVING count(*) > 0
+$$`
+    ]
+  }
+]
+
+/** Roles and their rights, on request. */
+export const privileges: ReadonlyArray<string> = [
+  `DO $$
+BEGIN
+  CREATE ROLE event_store_reader NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$`,
+  `DO $$
+BEGIN
+  CREATE ROLE event_store_writer NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$`,
+  `REVOKE ALL ON SCHEMA event_store FROM PUBLIC`,
+  `REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC`,
+  `GRANT USAGE ON SCHEMA event_store TO event_store_reader, event_store_writer`,
+  `GRANT SELECT ON ALL TABLES IN SCHEMA event_store TO event_store_reader, event_store_writer`,
+  `ALTER DEFAULT PRIVILEGES IN SCHEMA event_store GRANT SELECT ON TABLES TO event_store_reader, event_store_writer`,
+  `GRANT INSERT ON event_store.events, event_store.event_tags, event_store.streams TO event_store_writer`,
+  `GRANT UPDATE (revision, last_position, last_recorded_at, truncate_before, is_tombstoned, metadata)
+  ON event_store.streams TO event_store_writer`,
+  `GRANT UPDATE (position, recorded_at, id_horizon) ON event_store.head TO event_store_writer`,
+  `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store TO event_store_writer`,
+  `REVOKE EXECUTE ON FUNCTION event_store.create_events_partition(date), event_store.ensure_events_partitions(integer),
+  event_store.create_optional_index(text) FROM event_store_writer`,
+  `GRANT EXECUTE ON FUNCTION event_store.first_match(bigint, text[], text[]), event_store.verify_log()
+  TO event_store_reader`
+]

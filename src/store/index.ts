@@ -1,0 +1,12 @@
+/**
+ * The contract of the log, and what a storage does to keep it.
+ *
+ * @since 0.1.0
+ */
+export * from "./AppendRequest.ts"
+export * from "./EventStore.ts"
+export * from "./EventStoreError.ts"
+export * from "./fromStorage.ts"
+export * from "./Storage.ts"
+export * from "./StoreAdmin.ts"
+export * from "./StreamList.ts"
