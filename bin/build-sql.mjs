@@ -46,6 +46,7 @@ const functions = list("functions").map(entry("functions")).sort((a, b) =>
   rank(a) - rank(b) || (a.name < b.name ? -1 : 1)
 )
 const privileges = splitStatements(read("sql/privileges.sql"))
+const catalog = read("sql/schema.sql").split("\n").filter((line) => line !== "" && !line.startsWith("--"))
 
 const literal = (value) => `\`${value.replace(/[\\`]|\$\{/g, "\\$&")}\``
 const entries = (items) =>
@@ -75,6 +76,11 @@ export const functions: ReadonlyArray<SqlFile> = ${entries(functions)}
 /** Roles and their rights, on request. */
 export const privileges: ReadonlyArray<string> = [
 ${privileges.map((statement) => `  ${literal(statement)}`).join(",\n")}
+]
+
+/** What is in the schema after all of it, a line each thing. */
+export const catalog: ReadonlyArray<string> = [
+${catalog.map((line) => `  ${literal(line)}`).join(",\n")}
 ]
 `
 writeFileSync(new URL("src/postgres/internal/migrations.ts", root), output)

@@ -26,7 +26,7 @@
 -- p_notify     whether to wake listeners of the channel named like the schema
 -- returns      one row a write, in order:
 --              outcome 0 appended: first revision, first position
---                      1 appended before: first revision, first position
+--                      1 appended before: first revision, first and last position
 --                      2 claim not met: stream, last revision, null for none
 --                      3 condition not met: position of a match
 --                      4 tombstoned: stream
@@ -42,7 +42,9 @@ CREATE OR REPLACE FUNCTION event_store.append_each(
   p_condition integer[], p_after bigint[], p_types text[], p_match text[],
   p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
 )
-RETURNS TABLE (outcome integer, stream text, revision integer, "position" bigint, id uuid)
+RETURNS TABLE (
+  outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid
+)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -161,6 +163,7 @@ BEGIN
         stream := NULL;
         revision := r.revision;
         position := r.position;
+        last_position := r.last_position;
         id := r.id_used;
         RETURN NEXT;
       END LOOP;
@@ -172,6 +175,7 @@ BEGIN
         stream := v_stream;
         revision := v_revision;
         position := v_place;
+        last_position := NULL;
         id := NULL;
         RETURN NEXT;
       END LOOP;
@@ -183,6 +187,7 @@ BEGIN
         stream := NULL;
         revision := coalesce(v_last, -1) + 1;
         position := v_position + 1;
+        last_position := NULL;
         id := NULL;
         IF v_last IS NULL THEN
           INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)

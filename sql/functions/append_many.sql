@@ -25,7 +25,7 @@
 -- p_notify     whether to wake listeners of the channel named like the schema
 -- returns      one row a request, in order:
 --              outcome 0 appended: first revision, first position
---                      1 appended before: first revision, first position
+--                      1 appended before: first revision, first and last position
 --                      2 claim not met: last revision, null for no stream
 --                      3 condition not met: position of a match
 --                      4 tombstoned
@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION event_store.append_many(
   p_condition integer[], p_after bigint[], p_types text[], p_match text[],
   p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
 )
-RETURNS TABLE (outcome integer, revision integer, "position" bigint, id uuid)
+RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -57,6 +57,7 @@ DECLARE
   v_first_revision integer[];
   v_first_position bigint[];
   v_place bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
+  v_until bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
   v_used uuid[] := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
   v_total integer;
   v_inserted integer;
@@ -113,6 +114,7 @@ BEGIN
       v_outcome[r.request_no] := r.outcome;
       v_last[r.request_no] := r.revision;
       v_place[r.request_no] := r.position;
+      v_until[r.request_no] := r.last_position;
       v_used[r.request_no] := r.id_used;
     END LOOP;
   END IF;
@@ -167,8 +169,8 @@ BEGIN
   END IF;
   RETURN QUERY SELECT u.k,
     CASE WHEN u.k = 0 THEN u.first_revision WHEN u.k IN (1, 2) THEN u.last END,
-    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.used
-  FROM unnest(v_outcome, v_last, v_place, v_used, v_first_revision, v_first_position)
-    AS u (k, last, place, used, first_revision, first_position);
+    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.until, u.used
+  FROM unnest(v_outcome, v_last, v_place, v_until, v_used, v_first_revision, v_first_position)
+    AS u (k, last, place, until, used, first_revision, first_position);
 END
 $$;

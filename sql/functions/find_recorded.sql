@@ -9,14 +9,22 @@
 --           one an event; tags joined by U+001F, null for none
 -- returns   no row for a request of which no id is recorded; else one a write:
 --           outcome 1 (the request is recorded as it is), with the revision and
---           the position of the write's first event, or
+--           the position of the write's first event and the position of its
+--           last one, or
 --           outcome 5 (an id is used again for something else), with the first
 --           such id and where it is recorded
+--
+-- A write is recorded as it is when its events stand side by side in its
+-- stream; in the log others may stand between them, when they were appended in
+-- parts.
 CREATE OR REPLACE FUNCTION event_store.find_recorded(
   since timestamptz, request integer[], write integer[], index integer[], stream text[],
   id uuid[], type text[], version smallint[], data text[], tags text[]
 )
-RETURNS TABLE (request_no integer, write_no integer, outcome smallint, revision integer, "position" bigint, id_used uuid)
+RETURNS TABLE (
+  request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint,
+  id_used uuid
+)
 LANGUAGE sql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -27,7 +35,7 @@ AS $$
       AS a (request, write, index, stream, id, type, version, data, tags)
   ), compared AS MATERIALIZED (
     SELECT a.request, a.write, a.no, a.id, e.position AS found_position,
-      e.revision - a.index AS first_revision, e.position - a.index AS first_position,
+      e.revision - a.index AS first_revision,
       e.stream = a.stream AND e.type = a.type AND e.version = a.version AND e.data::text = a.data
         AND e.tags IS NOT DISTINCT FROM string_to_array(a.tags, E'\x1f') AS is_same
     FROM asked a
@@ -36,10 +44,10 @@ AS $$
       FROM events x WHERE x.id = a.id AND x.recorded_at >= $1 LIMIT 1
     ) e ON true
   ), writes AS (
-    SELECT c.request, c.write, min(c.first_revision) AS first_revision, min(c.first_position) AS first_position,
-      count(c.found_position) AS found,
+    SELECT c.request, c.write, min(c.first_revision) AS first_revision, min(c.found_position) AS first_position,
+      max(c.found_position) AS last_position, count(c.found_position) AS found,
       coalesce(bool_and(c.found_position IS NOT NULL AND c.is_same), false)
-        AND min(c.first_revision) = max(c.first_revision) AND min(c.first_position) = max(c.first_position) AS is_same
+        AND min(c.first_revision) = max(c.first_revision) AS is_same
     FROM compared c GROUP BY c.request, c.write
   ), requests AS (
     SELECT w.request, bool_and(w.is_same) AS is_same FROM writes w GROUP BY w.request HAVING sum(w.found) > 0
@@ -47,9 +55,10 @@ AS $$
     SELECT DISTINCT ON (c.request) c.request, c.id, c.found_position
     FROM compared c WHERE c.found_position IS NOT NULL ORDER BY c.request, c.no
   )
-  SELECT w.request, w.write, CASE WHEN r.is_same THEN 1 ELSE 5 END::smallint,
+  SELECT w.request, w.write, CASE WHEN r.is_same THEN 1 ELSE 5 END,
     CASE WHEN r.is_same THEN w.first_revision END,
     CASE WHEN r.is_same THEN w.first_position ELSE f.found_position END,
+    CASE WHEN r.is_same THEN w.last_position END,
     CASE WHEN NOT r.is_same THEN f.id END
   FROM writes w
   JOIN requests r ON r.request = w.request

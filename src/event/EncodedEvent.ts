@@ -150,7 +150,7 @@ const encodeEvent = (event: unknown, path: string, index: number): EncodedEvent 
   if (id === undefined) {
     return new InvalidInput({ reason: "InvalidIdentifier", path: `${at()}.id`, detail: "expected a UUID" })
   }
-  if (!PLAIN_TYPE.test(type)) {
+  if (typeof type !== "string" || !PLAIN_TYPE.test(type)) {
     const fault = checkName(type, `${at()}.type`)
     if (fault !== undefined) return fault
   }
@@ -161,9 +161,7 @@ const encodeEvent = (event: unknown, path: string, index: number): EncodedEvent 
       detail: `expected a whole number from 1 to ${VERSION_MAX}`
     })
   }
-  const tags = proposed.tags === undefined || proposed.tags.length === 0
-    ? NO_TAGS
-    : encodeTags(proposed.tags, `${at()}.tags`)
+  const tags = proposed.tags === undefined ? NO_TAGS : encodeTags(proposed.tags, `${at()}.tags`)
   if (tags instanceof InvalidInput) return tags
   const data = encodeJson(proposed.data, () => `${at()}.data`)
   if (data instanceof InvalidInput) return data
@@ -270,7 +268,7 @@ interface Walk {
 type Fault = readonly [reason: InvalidInputReason, detail: string]
 
 const walkJson = (value: unknown, walk: Walk): Fault | undefined => {
-  walk.nodes++
+  if (++walk.nodes > JSON_NODES_MAX) return ["TooManyValues", `more than ${JSON_NODES_MAX} values`]
   switch (typeof value) {
     case "string":
       return value.isWellFormed() ? undefined : ["IllFormedUnicode", "the string has a lone surrogate"]
@@ -287,8 +285,10 @@ const walkJson = (value: unknown, walk: Walk): Fault | undefined => {
 
 const walkObject = (value: object, walk: Walk): Fault | undefined => {
   if (walk.ancestors.length >= JSON_DEPTH_MAX) return ["TooDeep", `nested deeper than ${JSON_DEPTH_MAX}`]
-  if (walk.nodes > JSON_NODES_MAX) return ["TooManyValues", `more than ${JSON_NODES_MAX} values`]
   if (walk.ancestors.includes(value)) return ["CyclicPayload", "the value contains itself"]
+  if (typeof (value as { readonly toJSON?: unknown }).toJSON === "function") {
+    return ["NotJson", "expected plain JSON, got something with toJSON: encode it first"]
+  }
   walk.ancestors.push(value)
   const fault = Array.isArray(value) ? walkArray(value, walk) : walkRecord(value, walk)
   if (fault !== undefined) return fault
@@ -298,7 +298,6 @@ const walkObject = (value: object, walk: Walk): Fault | undefined => {
 
 const walkArray = (value: ReadonlyArray<unknown>, walk: Walk): Fault | undefined => {
   if (value.length > JSON_NODES_MAX) return ["TooManyValues", `more than ${JSON_NODES_MAX} values`]
-  if ("toJSON" in value) return ["NotJson", "expected plain JSON, got an array with toJSON"]
   for (let index = 0; index < value.length; index++) {
     const fault = walkJson(value[index], walk)
     if (fault !== undefined) {
@@ -317,8 +316,6 @@ const walkRecord = (value: object, walk: Walk): Fault | undefined => {
   for (const key of Object.keys(value)) {
     const fault = !key.isWellFormed()
       ? ["IllFormedUnicode", "the key has a lone surrogate"] as const
-      : key === "toJSON" && typeof (value as { readonly toJSON: unknown }).toJSON === "function"
-      ? ["NotJson", "expected plain JSON, got an object with toJSON: encode it first"] as const
       : walkJson((value as Readonly<Record<string, unknown>>)[key], walk)
     if (fault !== undefined) {
       walk.trail.push(key)

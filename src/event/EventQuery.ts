@@ -121,7 +121,9 @@ export const matchesFilter = (filter: EventFilter, event: Filterable): boolean =
  * @since 0.1.0
  */
 export const checkCondition = (condition: AppendCondition, path: string): InvalidInput | undefined =>
-  checkPosition(condition.after, `${path}.after`) ?? checkQuery(condition.query, `${path}.query`)
+  isObject(condition)
+    ? checkPosition(condition.after, `${path}.after`) ?? checkQuery(condition.query, `${path}.query`)
+    : new InvalidInput({ reason: "InvalidQuery", path, detail: "expected a query and a position" })
 
 /**
  * Checks a query and says what is wrong at `path`.
@@ -136,11 +138,13 @@ export const checkQuery = (query: EventQuery, path: string): InvalidInput | unde
   for (let index = 0; index < query.length; index++) {
     const item: EventQueryItem = query[index]
     const at = `${path}[${index}]`
+    const fault = isObject(item)
+      ? checkNames(item.types, `${at}.types`) ?? checkNames(item.tags, `${at}.tags`)
+      : new InvalidInput({ reason: "InvalidQuery", path: at, detail: "expected types or tags" })
+    if (fault !== undefined) return fault
     if (isEmpty(item.types) && isEmpty(item.tags)) {
       return new InvalidInput({ reason: "InvalidQuery", path: at, detail: "names neither a type nor a tag" })
     }
-    const fault = checkNames(item.types, `${at}.types`) ?? checkNames(item.tags, `${at}.tags`)
-    if (fault !== undefined) return fault
   }
   return undefined
 }
@@ -177,6 +181,8 @@ export const checkCategory = (name: unknown, path: string): InvalidInput | undef
     : undefined)
 
 // internal
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 const isEmpty = (names: ReadonlyArray<string> | undefined): names is undefined =>
   names === undefined || names.length === 0

@@ -7,6 +7,7 @@ import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import { SchemaMismatch, StorageError } from "../store/EventStoreError.ts"
 import type { SchemaStatus } from "../store/StoreAdmin.ts"
@@ -123,6 +124,23 @@ export const apply = (
  * @since 0.1.0
  */
 export const layerMigrations: Layer.Layer<never, StorageError, PgClient> = Layer.effectDiscard(apply())
+
+/**
+ * Layer that makes the partitions of coming months once a day while it is
+ * there, and provides nothing. A day on which that fails is logged; appends go
+ * on, to the default partition in the worst case.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPartitions: Layer.Layer<never, never, PgClient> = Layer.effectDiscard(Effect.gen(function*() {
+  const sql = yield* PgClient
+  const schema = yield* SchemaName
+  const ensure = sql.unsafe(ensurePartitions(schema)).values.pipe(
+    Effect.catch((error) => Effect.logWarning("partitions of coming months could not be made", error))
+  )
+  yield* Effect.forkScoped(Effect.repeat(Effect.delay(ensure, "1 day"), Schedule.forever))
+}))
 
 /**
  * Fails with `SchemaMismatch` unless the schema is this version's.

@@ -42,8 +42,8 @@ export const encodeAppend = (options: AppendOptions): AppendRequest | InvalidInp
  */
 export const encodeAppendAll = (options: AppendAllOptions): AppendRequest | InvalidInput => {
   const { condition, streamConditions = [] } = options
-  if (!Array.isArray(options.writes)) {
-    return new InvalidInput({ reason: "EmptyBatch", path: "writes", detail: "an append needs at least one write" })
+  if (!Array.isArray(options.writes) || !Array.isArray(streamConditions)) {
+    return new InvalidInput({ reason: "EmptyBatch", path: "writes", detail: "expected lists of writes and of claims" })
   }
   if (options.writes.length + streamConditions.length > APPEND_STREAMS_MAX) {
     return new InvalidInput({
@@ -74,7 +74,10 @@ export const encodeAppendAll = (options: AppendAllOptions): AppendRequest | Inva
 
 // internal
 
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
+
 const encodeWrite = (write: StreamWrite, at: string, tally: BatchTally): EncodedWrite | InvalidInput => {
+  if (!isObject(write)) return new InvalidInput({ reason: "EmptyBatch", path: at, detail: "expected a write" })
   const { expected, streamId } = write
   const fault = checkStreamId(streamId, `${at}streamId`) ?? checkExpected(expected, `${at}expected`)
   if (fault !== undefined) return fault
@@ -86,8 +89,10 @@ const encodeStreamConditions = (
   conditions: ReadonlyArray<StreamCondition>,
   seen: Set<string>
 ): AppendRequest["streamConditions"] | InvalidInput => {
-  for (const [index, { expected, streamId }] of conditions.entries()) {
+  for (const [index, condition] of conditions.entries()) {
     const at = `streamConditions[${index}]`
+    if (!isObject(condition)) return new InvalidInput({ reason: "InvalidQuery", path: at, detail: "expected a claim" })
+    const { expected, streamId } = condition
     const fault = checkStreamId(streamId, `${at}.streamId`) ?? checkExpected(expected, `${at}.expected`) ??
       checkUnseen(seen, streamId, `${at}.streamId`)
     if (fault !== undefined) return fault

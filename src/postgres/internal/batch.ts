@@ -67,7 +67,7 @@ export const toStatement = (
   const places = [array(columns.write, PgTypes.OID.int4), array(columns.index, PgTypes.OID.int4)]
   if (isSet(requests)) {
     return {
-      text: `SELECT outcome, NULL::text, revision, position::float8, id FROM ${schema}.append_many(${MANY})`,
+      text: `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_many(${MANY})`,
       parameters: [...writes, ...places, ...events, ...conditions, ...common]
     }
   }
@@ -77,7 +77,7 @@ export const toStatement = (
     array(columns.claimExpected, PgTypes.OID.int4)
   ]
   return {
-    text: `SELECT outcome, stream, revision, position::float8, id FROM ${schema}.append_each(${EACH})`,
+    text: `SELECT outcome, stream, revision, position::float8, last_position::float8, id FROM ${schema}.append_each(${EACH})`,
     parameters: [
       ...writes,
       array(columns.of, PgTypes.OID.int4),
@@ -95,16 +95,20 @@ export const toOutcomes = (
   requests: ReadonlyArray<AppendRequest>,
   rows: ReadonlyArray<ReadonlyArray<unknown>>
 ): ReadonlyArray<RequestOutcome> => {
-  const outcomes: Array<RequestOutcome> = []
   let next = 0
-  for (const request of requests) {
-    const mine = rows.slice(next, next + request.writes.length)
+  return requests.map((request) => {
+    const first = next
     next += request.writes.length
-    outcomes.push(mine.length === request.writes.length ? toOutcome(request, mine as unknown as ReadonlyArray<Row>) : missing())
-  }
-  // ok is answered only for rows that came back
-  return next === rows.length ? outcomes : requests.map(missing)
+    return toRequestOutcome(request, rows.slice(first, next))
+  })
 }
+
+/** Reads the rows of one request: one a write, in order. Ok is answered only for rows that came back. */
+export const toRequestOutcome = (
+  request: AppendRequest,
+  rows: ReadonlyArray<ReadonlyArray<unknown>>
+): RequestOutcome =>
+  rows.length === request.writes.length ? toOutcome(request, rows as unknown as ReadonlyArray<Row>) : missing()
 
 // internal
 
@@ -254,6 +258,7 @@ type Row = readonly [
   stream: StreamId | null,
   revision: Revision | null,
   position: Position | null,
+  lastPosition: Position | null,
   id: EventId | null
 ]
 
@@ -269,7 +274,7 @@ const toOutcome = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOut
   const [first] = request.writes
   const [row] = rows
   if (row === undefined) return missing()
-  const [outcome, stream, revision, position, id] = row
+  const [outcome, stream, revision, position, , id] = row
   const streamId = stream ?? first.streamId
   switch (outcome) {
     case 0:
@@ -303,7 +308,7 @@ const streamOf = (request: AppendRequest, id: string): StreamId =>
 const toResults = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOutcome => {
   const results: Array<AppendResult> = []
   for (const [index, write] of request.writes.entries()) {
-    const [outcome, , firstRevision, firstPosition] = rows[index] ?? []
+    const [outcome, , firstRevision, firstPosition, lastPosition] = rows[index] ?? []
     if (typeof firstRevision !== "number" || typeof firstPosition !== "number") return missing()
     const more = write.events.length - 1
     results.push({
@@ -311,7 +316,7 @@ const toResults = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOut
       firstRevision,
       revision: firstRevision + more as Revision,
       firstPosition,
-      position: firstPosition + more as Position,
+      position: lastPosition ?? firstPosition + more as Position,
       alreadyAppended: outcome === 1
     })
   }

@@ -13,7 +13,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { AppendOutcomeUnknown, StorageError, Unavailable } from "../../store/EventStoreError.ts"
 import type { AppendRequest, Storage } from "../../store/Storage.ts"
 import { type RequestOutcome, toOutcomes, toStatement } from "./batch.ts"
-import { judge, toStorageError } from "./sqlErrors.ts"
+import { judge, toStorageError, type Verdict } from "./sqlErrors.ts"
 
 /** What the committer is given. */
 export interface CommitterOptions {
@@ -87,6 +87,9 @@ const PAUSE_MS_MAX = 1_000
 
 /** How often a statement is sent again after a deadlock or the like, which wrote nothing. */
 const AGAIN_TIMES = 10
+
+/** How often a connection is tried again before an append is answered with `Unavailable`. */
+const CONNECT_AGAIN_TIMES = 2
 
 type AppendExit = ReturnType<Storage["append"]>
 
@@ -187,7 +190,7 @@ const attempt: (
     const result = yield* Effect.result(send(requests, isChecked))
     if (Result.isSuccess(result)) return answer(batch, result.success)
     const { error, wasSent } = result.failure
-    const verdict = wasSent ? judge(error) : "refused"
+    const verdict = wasSent ? judge(error) : judgeConnect(error, tries)
     isLost ||= verdict === "lost"
     if (isLost) {
       isChecked = true
@@ -206,6 +209,10 @@ const attempt: (
     yield* restore(pause(tries))
   }
 })
+
+/** A pool hands out the failure of an attempt from before the server came back, once. */
+const judgeConnect = (error: SqlError, tries: number): Verdict =>
+  error.reason._tag === "ConnectionError" && tries < CONNECT_AGAIN_TIMES ? "again" : "refused"
 
 const pause = (tries: number): Effect.Effect<void> =>
   Effect.flatMap(Random.nextBetween(0.5, 1), (part) =>

@@ -104,13 +104,16 @@ FROM event_store.events`
 export const functions: ReadonlyArray<SqlFile> = [
   {
     name: "find_recorded",
-    checksum: "5436422368f055a7",
+    checksum: "5972524204d8c028",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.find_recorded(
   since timestamptz, request integer[], write integer[], index integer[], stream text[],
   id uuid[], type text[], version smallint[], data text[], tags text[]
 )
-RETURNS TABLE (request_no integer, write_no integer, outcome smallint, revision integer, "position" bigint, id_used uuid)
+RETURNS TABLE (
+  request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint,
+  id_used uuid
+)
 LANGUAGE sql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -121,7 +124,7 @@ AS $$
       AS a (request, write, index, stream, id, type, version, data, tags)
   ), compared AS MATERIALIZED (
     SELECT a.request, a.write, a.no, a.id, e.position AS found_position,
-      e.revision - a.index AS first_revision, e.position - a.index AS first_position,
+      e.revision - a.index AS first_revision,
       e.stream = a.stream AND e.type = a.type AND e.version = a.version AND e.data::text = a.data
         AND e.tags IS NOT DISTINCT FROM string_to_array(a.tags, E'\\x1f') AS is_same
     FROM asked a
@@ -130,10 +133,10 @@ AS $$
       FROM events x WHERE x.id = a.id AND x.recorded_at >= $1 LIMIT 1
     ) e ON true
   ), writes AS (
-    SELECT c.request, c.write, min(c.first_revision) AS first_revision, min(c.first_position) AS first_position,
-      count(c.found_position) AS found,
+    SELECT c.request, c.write, min(c.first_revision) AS first_revision, min(c.found_position) AS first_position,
+      max(c.found_position) AS last_position, count(c.found_position) AS found,
       coalesce(bool_and(c.found_position IS NOT NULL AND c.is_same), false)
-        AND min(c.first_revision) = max(c.first_revision) AND min(c.first_position) = max(c.first_position) AS is_same
+        AND min(c.first_revision) = max(c.first_revision) AS is_same
     FROM compared c GROUP BY c.request, c.write
   ), requests AS (
     SELECT w.request, bool_and(w.is_same) AS is_same FROM writes w GROUP BY w.request HAVING sum(w.found) > 0
@@ -141,9 +144,10 @@ AS $$
     SELECT DISTINCT ON (c.request) c.request, c.id, c.found_position
     FROM compared c WHERE c.found_position IS NOT NULL ORDER BY c.request, c.no
   )
-  SELECT w.request, w.write, CASE WHEN r.is_same THEN 1 ELSE 5 END::smallint,
+  SELECT w.request, w.write, CASE WHEN r.is_same THEN 1 ELSE 5 END,
     CASE WHEN r.is_same THEN w.first_revision END,
     CASE WHEN r.is_same THEN w.first_position ELSE f.found_position END,
+    CASE WHEN r.is_same THEN w.last_position END,
     CASE WHEN NOT r.is_same THEN f.id END
   FROM writes w
   JOIN requests r ON r.request = w.request
@@ -241,7 +245,7 @@ $$`
   },
   {
     name: "append_each",
-    checksum: "398de4c5c418c9a5",
+    checksum: "a1e69da854e3ac6f",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_each(
   p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
@@ -251,7 +255,9 @@ $$`
   p_condition integer[], p_after bigint[], p_types text[], p_match text[],
   p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
 )
-RETURNS TABLE (outcome integer, stream text, revision integer, "position" bigint, id uuid)
+RETURNS TABLE (
+  outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid
+)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -370,6 +376,7 @@ BEGIN
         stream := NULL;
         revision := r.revision;
         position := r.position;
+        last_position := r.last_position;
         id := r.id_used;
         RETURN NEXT;
       END LOOP;
@@ -381,6 +388,7 @@ BEGIN
         stream := v_stream;
         revision := v_revision;
         position := v_place;
+        last_position := NULL;
         id := NULL;
         RETURN NEXT;
       END LOOP;
@@ -392,6 +400,7 @@ BEGIN
         stream := NULL;
         revision := coalesce(v_last, -1) + 1;
         position := v_position + 1;
+        last_position := NULL;
         id := NULL;
         IF v_last IS NULL THEN
           INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
@@ -447,7 +456,7 @@ $$`
   },
   {
     name: "append_many",
-    checksum: "df6763792e732ffb",
+    checksum: "9ca74cfab0fea289",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
@@ -456,7 +465,7 @@ $$`
   p_condition integer[], p_after bigint[], p_types text[], p_match text[],
   p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
 )
-RETURNS TABLE (outcome integer, revision integer, "position" bigint, id uuid)
+RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -474,6 +483,7 @@ DECLARE
   v_first_revision integer[];
   v_first_position bigint[];
   v_place bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
+  v_until bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
   v_used uuid[] := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
   v_total integer;
   v_inserted integer;
@@ -530,6 +540,7 @@ BEGIN
       v_outcome[r.request_no] := r.outcome;
       v_last[r.request_no] := r.revision;
       v_place[r.request_no] := r.position;
+      v_until[r.request_no] := r.last_position;
       v_used[r.request_no] := r.id_used;
     END LOOP;
   END IF;
@@ -584,9 +595,9 @@ BEGIN
   END IF;
   RETURN QUERY SELECT u.k,
     CASE WHEN u.k = 0 THEN u.first_revision WHEN u.k IN (1, 2) THEN u.last END,
-    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.used
-  FROM unnest(v_outcome, v_last, v_place, v_used, v_first_revision, v_first_position)
-    AS u (k, last, place, used, first_revision, first_position);
+    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.until, u.used
+  FROM unnest(v_outcome, v_last, v_place, v_until, v_used, v_first_revision, v_first_position)
+    AS u (k, last, place, until, used, first_revision, first_position);
 END
 $$`
     ]
@@ -719,4 +730,100 @@ $$`,
   event_store.create_optional_index(text) FROM event_store_writer`,
   `GRANT EXECUTE ON FUNCTION event_store.first_match(bigint, text[], text[]), event_store.verify_log()
   TO event_store_reader`
+]
+
+/** What is in the schema after all of it, a line each thing. */
+export const catalog: ReadonlyArray<string> = [
+  `table event_tags`,
+  `table events partition by RANGE (recorded_at)`,
+  `table events_default`,
+  `table functions`,
+  `table head with fillfactor=10`,
+  `table migrations`,
+  `table streams with fillfactor=70`,
+  `column event_tags.position bigint not null`,
+  `column event_tags.tag text collate C not null`,
+  `column event_tags.type text collate C not null`,
+  `column events.data json not null`,
+  `column events.id uuid not null`,
+  `column events.metadata json`,
+  `column events.position bigint not null`,
+  `column events.recorded_at timestamp with time zone not null`,
+  `column events.revision integer not null`,
+  `column events.stream text collate C not null`,
+  `column events.tags text[] collate C`,
+  `column events.type text collate C not null`,
+  `column events.version smallint not null`,
+  `column events_default.data json not null`,
+  `column events_default.id uuid not null`,
+  `column events_default.metadata json`,
+  `column events_default.position bigint not null`,
+  `column events_default.recorded_at timestamp with time zone not null`,
+  `column events_default.revision integer not null`,
+  `column events_default.stream text collate C not null`,
+  `column events_default.tags text[] collate C`,
+  `column events_default.type text collate C not null`,
+  `column events_default.version smallint not null`,
+  `column functions.applied_at timestamp with time zone not null default clock_timestamp()`,
+  `column functions.checksum text not null`,
+  `column functions.name text not null`,
+  `column head.id smallint not null`,
+  `column head.id_horizon timestamp with time zone not null default '-infinity'::timestamp with time zone`,
+  `column head.incarnation uuid not null`,
+  `column head.position bigint not null`,
+  `column head.recorded_at timestamp with time zone not null`,
+  `column migrations.applied_at timestamp with time zone not null default clock_timestamp()`,
+  `column migrations.checksum text not null`,
+  `column migrations.name text not null`,
+  `column streams.first_position bigint not null`,
+  `column streams.first_recorded_at timestamp with time zone not null`,
+  `column streams.is_tombstoned boolean not null default false`,
+  `column streams.last_position bigint not null`,
+  `column streams.last_recorded_at timestamp with time zone not null`,
+  `column streams.metadata json not null default '{}'::json`,
+  `column streams.name text collate C not null`,
+  `column streams.revision integer not null`,
+  `column streams.truncate_before integer not null default 0`,
+  `constraint event_tags.event_tags_pkey PRIMARY KEY (tag, "position")`,
+  `constraint events.events_position_check CHECK (("position" >= 1))`,
+  `constraint events.events_revision_check CHECK ((revision >= 0))`,
+  `constraint events.events_type_check CHECK (((octet_length(type) >= 1) AND (octet_length(type) <= 512)))`,
+  `constraint events.events_version_check CHECK ((version >= 1))`,
+  `constraint events_default.events_position_check CHECK (("position" >= 1))`,
+  `constraint events_default.events_revision_check CHECK ((revision >= 0))`,
+  `constraint events_default.events_type_check CHECK (((octet_length(type) >= 1) AND (octet_length(type) <= 512)))`,
+  `constraint events_default.events_version_check CHECK ((version >= 1))`,
+  `constraint functions.functions_pkey PRIMARY KEY (name)`,
+  `constraint head.head_id_check CHECK ((id = 1))`,
+  `constraint head.head_pkey PRIMARY KEY (id)`,
+  `constraint head.head_position_check CHECK ((("position" >= 0) AND ("position" <= '9007199254740991'::bigint)))`,
+  `constraint migrations.migrations_pkey PRIMARY KEY (name)`,
+  `constraint streams.streams_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))`,
+  `constraint streams.streams_pkey PRIMARY KEY (name)`,
+  `constraint streams.streams_revision_check CHECK ((revision >= 0))`,
+  `CREATE UNIQUE INDEX event_tags_pkey ON event_store.event_tags USING btree (tag, "position")`,
+  `CREATE UNIQUE INDEX events_default_id ON event_store.events_default USING btree (id)`,
+  `CREATE UNIQUE INDEX events_default_position ON event_store.events_default USING btree ("position")`,
+  `CREATE UNIQUE INDEX events_default_stream_revision ON event_store.events_default USING btree (stream, revision)`,
+  `CREATE UNIQUE INDEX functions_pkey ON event_store.functions USING btree (name)`,
+  `CREATE UNIQUE INDEX head_pkey ON event_store.head USING btree (id)`,
+  `CREATE UNIQUE INDEX migrations_pkey ON event_store.migrations USING btree (name)`,
+  `CREATE UNIQUE INDEX streams_pkey ON event_store.streams USING btree (name)`,
+  `CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_store.event_tags FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()`,
+  `CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_store.events FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()`,
+  `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.event_tags FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+  `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+  `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events_default FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()`,
+  `view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone)`,
+  `view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone)`,
+  `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone)`,
+  `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body b2a017486f9624959e730d8a553e513e`,
+  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body 3807719b3da5202ff2d595854df8f8ad`,
+  `function create_events_partition(month date) returns boolean set search_path=event_store, pg_temp, body 01452fabf895e4f7b3acca5e3b26dae8`,
+  `function create_optional_index(kind text) returns void set search_path=event_store, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,
+  `function ensure_events_partitions(ahead integer) returns integer set search_path=event_store, pg_temp, body d13517ac169b00fa8b2aa1378281af78`,
+  `function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341`,
+  `function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0`,
+  `function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5`,
+  `function verify_log() returns TABLE(fault text, found bigint, example text) set search_path=event_store, pg_temp, body 4d0e7fcc183b37184cb3d714e88f3643`
 ]

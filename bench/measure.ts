@@ -1,0 +1,354 @@
+/**
+ * Loads on an open store, and what they cost.
+ */
+import { createHistogram, performance, type RecordableHistogram } from "node:perf_hooks"
+import { setTimeout as sleep } from "node:timers/promises"
+import { readCpu } from "./cpu.ts"
+import { freshStream, makeEvent, makeEvents, withTags } from "./events.ts"
+import type { AppendOperation, MemoryGrowth, Percentiles, Run } from "./protocol.ts"
+import type { BenchEvent, Session } from "./variant.ts"
+
+/**
+ * Shape of an append load.
+ */
+export interface AppendLoad {
+  readonly operation: AppendOperation
+  readonly concurrency: number
+  readonly eventsPerCall: number
+  readonly warmUpSeconds: number
+  readonly seconds: number
+}
+
+/**
+ * Appends in a closed loop: so many appenders, each waits for its answer before
+ * it goes on. Calls that begin in the warm-up do not count.
+ */
+export const measureAppends = async (session: Session, load: AppendLoad, serverPid: number | null): Promise<Run> => {
+  const call = appendCall(session, load)
+  await closedLoop(call, load.concurrency, load.warmUpSeconds)
+  const before = readCpu(serverPid)
+  const started = performance.now()
+  const { histogram, errors } = await closedLoop(call, load.concurrency, load.seconds)
+  const seconds = (performance.now() - started) / 1_000
+  return summarize({
+    before,
+    serverPid,
+    seconds,
+    operations: histogram.count,
+    events: histogram.count * load.eventsPerCall,
+    errors,
+    histogram
+  })
+}
+
+/**
+ * Puts events into a store, a hundred a stream, as fast as it takes them.
+ */
+export const fill = async (session: Session, events: number, isTagged: boolean): Promise<void> => {
+  const calls = Math.ceil(events / EVENTS_PER_FILL)
+  let next = 0
+  const appender = async (): Promise<void> => {
+    while (next < calls) {
+      const size = Math.min(EVENTS_PER_FILL, events - next * EVENTS_PER_FILL)
+      next++
+      const batch = makeEvents(size)
+      await session.append(freshStream(), isTagged ? batch.map(withTags) : batch)
+    }
+  }
+  await Promise.all(Array.from({ length: FILLERS }, appender))
+}
+
+/**
+ * Reads the whole log once.
+ */
+export const measureReadAll = (session: Session, serverPid: number | null): Promise<Run> => {
+  const readAll = required(session.readAll, "readAll")
+  return measureBulk(() => readAll(() => {}), serverPid)
+}
+
+/**
+ * Reads the whole log once and watches the memory of this process.
+ */
+export const measureMemory = async (session: Session, serverPid: number | null): Promise<Run> => {
+  const readAll = required(session.readAll, "readAll")
+  globalThis.gc?.()
+  const watch = watchMemory()
+  const run = await measureBulk(() => readAll(watch.sample), serverPid)
+  return { ...run, memory: watch.result() }
+}
+
+/**
+ * Imports a file once.
+ */
+export const measureImport = (session: Session, file: string, serverPid: number | null): Promise<Run> => {
+  const importFile = required(session.importFile, "importFile")
+  return measureBulk(() => importFile(file), serverPid)
+}
+
+/**
+ * Shape of a subscription load.
+ */
+export interface SubscribeLoad {
+  readonly perSecond: number
+  readonly warmUpSeconds: number
+  readonly seconds: number
+}
+
+/**
+ * Appends in an open loop, at a fixed rate whatever the answers do, and measures
+ * how long after its acknowledgement each event reaches a subscriber.
+ *
+ * **Details**
+ *
+ * An event that is delivered before its acknowledgement was seen counts as
+ * delivered at once (the smallest value of the histogram, a nanosecond).
+ */
+export const measureSubscription = async (
+  session: Session,
+  load: SubscribeLoad,
+  serverPid: number | null
+): Promise<Run> => {
+  const subscribe = required(session.subscribe, "subscribe")
+  const ledger = makeLedger()
+  const subscription = await subscribe(ledger.delivered)
+  try {
+    await openLoop(session, load.perSecond, load.warmUpSeconds, ledger)
+    await ledger.settled()
+    ledger.reset()
+    const before = readCpu(serverPid)
+    const started = performance.now()
+    await openLoop(session, load.perSecond, load.seconds, ledger)
+    const seconds = (performance.now() - started) / 1_000
+    await ledger.settled()
+    const operations = ledger.histogram.count
+    const run = summarize({
+      before,
+      serverPid,
+      seconds,
+      operations,
+      events: operations,
+      errors: ledger.errors(),
+      histogram: ledger.histogram
+    })
+    return { ...run, fromCall: percentiles(ledger.fromCall) }
+  } finally {
+    await subscription.stop()
+  }
+}
+
+// internal
+
+/** Events of one call while a store is filled, and how many calls are under way. */
+const EVENTS_PER_FILL = 100
+const FILLERS = 8
+
+const appendCall = (session: Session, load: AppendLoad): () => Promise<void> => {
+  const { eventsPerCall, operation } = load
+  if (operation === "plain") {
+    return eventsPerCall === 1
+      ? () => session.append(freshStream(), [makeEvent()])
+      : () => session.append(freshStream(), makeEvents(eventsPerCall))
+  }
+  const append = operation === "tagged" ? session.append : required(session.appendConditional, "appendConditional")
+  return () => append(freshStream(), makeEvents(eventsPerCall).map(withTags))
+}
+
+const closedLoop = async (
+  call: () => Promise<void>,
+  concurrency: number,
+  seconds: number
+): Promise<{ readonly histogram: RecordableHistogram; readonly errors: number }> => {
+  const histogram = latencies()
+  let errors = 0
+  const end = performance.now() + seconds * 1_000
+  const appender = async (): Promise<void> => {
+    for (let started = performance.now(); started < end; started = performance.now()) {
+      try {
+        await call()
+        histogram.record(nanos(performance.now() - started))
+      } catch (error) {
+        if (errors++ === 0) process.stderr.write(`  first error: ${String(error)}\n`)
+        if (errors > ERRORS_MAX) throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, appender))
+  return { histogram, errors }
+}
+
+/** A store that fails more often in one run is not measured. */
+const ERRORS_MAX = 1_000
+
+interface Ledger {
+  /** From the acknowledgement to the delivery. */
+  readonly histogram: RecordableHistogram
+  /** From the call to the delivery. */
+  readonly fromCall: RecordableHistogram
+  readonly sent: (event: BenchEvent) => void
+  readonly acknowledged: (id: string) => void
+  readonly failed: (id: string, error: unknown) => void
+  readonly delivered: (id: string) => void
+  readonly settled: () => Promise<void>
+  readonly reset: () => void
+  readonly errors: () => number
+}
+
+const makeLedger = (): Ledger => {
+  const histogram = latencies()
+  const fromCall = latencies()
+  const open = new Map<string, { readonly sentAt: number; acknowledgedAt?: number; isDelivered?: boolean }>()
+  let errors = 0
+  return {
+    histogram,
+    fromCall,
+    sent: (event) => open.set(event.id, { sentAt: performance.now() }),
+    acknowledged: (id) => {
+      const entry = open.get(id)
+      if (entry === undefined) return
+      if (entry.isDelivered === true) {
+        open.delete(id)
+        histogram.record(nanos(0))
+      } else entry.acknowledgedAt = performance.now()
+    },
+    failed: (id, error) => {
+      open.delete(id)
+      if (errors++ === 0) process.stderr.write(`  first error: ${String(error)}\n`)
+    },
+    delivered: (id) => {
+      const entry = open.get(id)
+      if (entry === undefined || entry.isDelivered === true) return
+      const now = performance.now()
+      fromCall.record(nanos(now - entry.sentAt))
+      if (entry.acknowledgedAt === undefined) {
+        entry.isDelivered = true
+        return
+      }
+      open.delete(id)
+      histogram.record(nanos(now - entry.acknowledgedAt))
+    },
+    settled: async () => {
+      const deadline = performance.now() + SETTLE_MS
+      while (open.size > 0 && performance.now() < deadline) await sleep(5)
+      if (open.size > 0) throw new Error(`${open.size} appended events were not delivered within ${SETTLE_MS} ms`)
+    },
+    reset: () => {
+      histogram.reset()
+      fromCall.reset()
+      errors = 0
+    },
+    errors: () => errors
+  }
+}
+
+/** How long the last events of a load may take to be delivered before the run fails, in milliseconds. */
+const SETTLE_MS = 10_000
+
+const openLoop = async (session: Session, perSecond: number, seconds: number, ledger: Ledger): Promise<void> => {
+  const started = performance.now()
+  const total = Math.round(perSecond * seconds)
+  const answers: Array<Promise<void>> = []
+  for (let sent = 0; sent < total;) {
+    const due = Math.min(total, Math.floor(((performance.now() - started) / 1_000) * perSecond) + 1)
+    for (; sent < due; sent++) {
+      const event = makeEvent()
+      ledger.sent(event)
+      answers.push(
+        session.append(freshStream(), [event]).then(
+          () => ledger.acknowledged(event.id),
+          (error) => ledger.failed(event.id, error)
+        )
+      )
+    }
+    await sleep(1)
+  }
+  await Promise.all(answers)
+}
+
+const measureBulk = async (run: () => Promise<number>, serverPid: number | null): Promise<Run> => {
+  const before = readCpu(serverPid)
+  const started = performance.now()
+  const events = await run()
+  const seconds = (performance.now() - started) / 1_000
+  return summarize({ before, serverPid, seconds, operations: events, events, errors: 0, histogram: undefined })
+}
+
+const watchMemory = () => {
+  const rssBefore = process.memoryUsage.rss()
+  let rssPeak = rssBefore
+  let heapPeak = 0
+  let unsampled = 0
+  const look = () => {
+    const { heapUsed, rss } = process.memoryUsage()
+    rssPeak = Math.max(rssPeak, rss)
+    heapPeak = Math.max(heapPeak, heapUsed)
+  }
+  return {
+    sample: (count: number): void => {
+      unsampled += count
+      if (unsampled < EVENTS_PER_SAMPLE) return
+      unsampled = 0
+      look()
+    },
+    result: (): MemoryGrowth => {
+      look()
+      return {
+        rssBeforeMb: megabytes(rssBefore),
+        rssPeakMb: megabytes(rssPeak),
+        rssGrowthMb: megabytes(rssPeak - rssBefore),
+        heapPeakMb: megabytes(heapPeak)
+      }
+    }
+  }
+}
+
+/** Looking at the memory costs about as much as reading a few events. */
+const EVENTS_PER_SAMPLE = 5_000
+
+const megabytes = (bytes: number): number => round(bytes / 1e6, 1)
+
+interface Measured {
+  readonly before: ReturnType<typeof readCpu>
+  readonly serverPid: number | null
+  readonly seconds: number
+  readonly operations: number
+  readonly events: number
+  readonly errors: number
+  readonly histogram: RecordableHistogram | undefined
+}
+
+const summarize = (measured: Measured): Run => {
+  const { before, errors, events, histogram, operations, seconds } = measured
+  const after = readCpu(measured.serverPid)
+  const perOperation = (micros: number) => operations === 0 ? 0 : round(micros / operations, 2)
+  return {
+    operations,
+    events,
+    errors,
+    seconds: round(seconds, 3),
+    opsPerSecond: round(operations / seconds, 1),
+    eventsPerSecond: round(events / seconds, 1),
+    ...percentiles(histogram),
+    clientCpuMicrosPerOp: perOperation(after.client - before.client),
+    serverCpuMicrosPerOp: after.server === null || before.server === null
+      ? null
+      : perOperation(after.server - before.server)
+  }
+}
+
+const percentiles = (histogram: RecordableHistogram | undefined): Percentiles => {
+  const at = (percent: number): number | null =>
+    histogram === undefined || histogram.count === 0 ? null : round(histogram.percentile(percent) / 1e6, 3)
+  return { p50Ms: at(50), p95Ms: at(95), p99Ms: at(99), maxMs: at(100) }
+}
+
+/** Latencies in nanoseconds, from one to a minute, to three digits. */
+const latencies = (): RecordableHistogram => createHistogram({ lowest: 1, highest: 60_000_000_000, figures: 3 })
+
+const nanos = (millis: number): number => Math.max(1, Math.round(millis * 1e6))
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits))
+
+const required = <A>(operation: A | undefined, name: string): A => {
+  if (operation === undefined) throw new Error(`this variant has no ${name}`)
+  return operation
+}

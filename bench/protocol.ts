@@ -1,0 +1,84 @@
+/**
+ * What a worker process is asked to do, and what it answers.
+ */
+
+/**
+ * A request of the parent process.
+ */
+export type Request =
+  | { readonly _tag: "setup"; readonly url: string }
+  | { readonly _tag: "open"; readonly url: string; readonly connections: number }
+  | { readonly _tag: "fill"; readonly events: number; readonly isTagged: boolean }
+  | {
+    readonly _tag: "append"
+    readonly operation: AppendOperation
+    readonly concurrency: number
+    readonly eventsPerCall: number
+    readonly warmUpSeconds: number
+    readonly seconds: number
+  }
+  | { readonly _tag: "readAll" }
+  | { readonly _tag: "readMemory" }
+  | { readonly _tag: "import"; readonly file: string }
+  | {
+    readonly _tag: "subscribe"
+    readonly perSecond: number
+    readonly warmUpSeconds: number
+    readonly seconds: number
+  }
+  | { readonly _tag: "close" }
+
+/**
+ * `plain`: events without tags; `tagged`: with tags; `conditional`: with tags
+ * and on the condition that no event has the first one.
+ */
+export type AppendOperation = "plain" | "tagged" | "conditional"
+
+/**
+ * The answer to a request.
+ */
+export type Response =
+  | { readonly _tag: "done"; readonly run: Run | undefined }
+  | { readonly _tag: "failed"; readonly message: string }
+
+/**
+ * One measured run. An operation is a call for appends, an event for the rest.
+ * Its percentiles are `null` where an operation has no latency of its own.
+ */
+export interface Run extends Percentiles {
+  readonly operations: number
+  readonly events: number
+  /** Calls that failed; they are not in `operations`. */
+  readonly errors: number
+  readonly seconds: number
+  readonly opsPerSecond: number
+  readonly eventsPerSecond: number
+  readonly clientCpuMicrosPerOp: number
+  /** `null` where the server is not on this machine, or is this process. */
+  readonly serverCpuMicrosPerOp: number | null
+  readonly memory?: MemoryGrowth
+  /** Reads only, and only when it is not 0: events that the reader gave, less those that are stored. */
+  readonly countOff?: number
+  /** Subscriptions only: from the call of `append`, and not from its answer, to the delivery. */
+  readonly fromCall?: Percentiles
+}
+
+/**
+ * Latencies in milliseconds.
+ */
+export interface Percentiles {
+  readonly p50Ms: number | null
+  readonly p95Ms: number | null
+  readonly p99Ms: number | null
+  readonly maxMs: number | null
+}
+
+/**
+ * Memory of the worker process, in megabytes of 10^6 bytes.
+ */
+export interface MemoryGrowth {
+  readonly rssBeforeMb: number
+  readonly rssPeakMb: number
+  readonly rssGrowthMb: number
+  readonly heapPeakMb: number
+}

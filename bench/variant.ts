@@ -1,0 +1,93 @@
+/**
+ * What the benchmarks ask of a store, ours or a peer.
+ */
+
+/**
+ * A store under test: knows how to make its tables and how to open itself.
+ */
+export interface Variant {
+  /** Makes everything the store keeps in the database; called once a database. */
+  readonly setup: (url: string) => Promise<void>
+  /** Opens the store with at most so many connections to the server. */
+  readonly open: (url: string, connections: number) => Promise<Session>
+}
+
+/**
+ * An open store. What a store cannot do is absent.
+ */
+export interface Session {
+  /** Appends all events to a stream that has none, and resolves when they are durable. */
+  readonly append: (streamName: string, events: ReadonlyArray<BenchEvent>) => Promise<void>
+  /** The same, on the condition that no event with the first tag of the first event stands in the log. */
+  readonly appendConditional?: (streamName: string, events: ReadonlyArray<BenchEvent>) => Promise<void>
+  /** Reads the log in its order, with data and metadata as objects; returns how many events that were. */
+  readonly readAll?: (onEvents: (count: number) => void) => Promise<number>
+  /** Follows the log from its head; calls back for each event, with the id it was appended with. */
+  readonly subscribe?: (onEvent: (id: string) => void) => Promise<Subscription>
+  /** Imports a file of the store's own export format; returns how many events that were. */
+  readonly importFile?: (file: string) => Promise<number>
+  readonly close: () => Promise<void>
+}
+
+/**
+ * A running subscription.
+ */
+export interface Subscription {
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * An event as a variant gets it.
+ */
+export interface BenchEvent {
+  /** UUIDv7. */
+  readonly id: string
+  readonly type: string
+  /** About 295 bytes of JSON. */
+  readonly data: Readonly<Record<string, unknown>>
+  /** About 115 bytes of JSON. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Only in the workloads of tags; nothing but ours keeps them. */
+  readonly tags?: ReadonlyArray<string>
+}
+
+/**
+ * A variant as the command line knows it.
+ */
+export interface VariantInfo {
+  readonly name: string
+  /** Module below `bench/`, whose default export is a {@link Variant}. */
+  readonly module: string
+  /** Packages of `bench/peers` whose versions belong into the results. */
+  readonly packages: ReadonlyArray<string>
+  readonly canReadAll: boolean
+}
+
+/**
+ * The name of the store that this repository makes.
+ */
+export const OURS = "ours"
+
+/**
+ * All variants, ours first.
+ */
+export const variants: ReadonlyArray<VariantInfo> = [
+  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true },
+  { name: "naive-pg", module: "variants/naivePg.ts", packages: ["pg"], canReadAll: true },
+  { name: "naive-pg-named", module: "variants/naivePgNamed.ts", packages: ["pg"], canReadAll: true },
+  { name: "naive-postgresjs", module: "variants/naivePostgresJs.ts", packages: ["postgres"], canReadAll: true },
+  {
+    name: "emmett",
+    module: "variants/emmett.ts",
+    packages: ["@event-driven-io/emmett-postgresql"],
+    canReadAll: true
+  },
+  {
+    name: "castore",
+    module: "variants/castore.ts",
+    packages: ["@castore/event-storage-adapter-postgres"],
+    canReadAll: false
+  },
+  { name: "message-db", module: "variants/messageDb.ts", packages: ["@eventide/message-db", "pg"], canReadAll: true },
+  { name: "act-pg", module: "variants/actPg.ts", packages: ["@rotorsoft/act-pg"], canReadAll: true }
+]

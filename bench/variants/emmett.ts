@@ -1,0 +1,89 @@
+/**
+ * `@event-driven-io/emmett-postgresql` with its own pool; reads with its
+ * `readMessagesBatch`, as its consumers do, in pages of 1,000.
+ */
+import { load } from "../peers/load.ts"
+import type { Variant } from "../variant.ts"
+import { makePool, PAGE_EVENTS, type Pool } from "./pg.ts"
+
+interface Store {
+  readonly appendToStream: (
+    streamName: string,
+    events: ReadonlyArray<unknown>,
+    options: { readonly expectedStreamVersion: bigint }
+  ) => Promise<unknown>
+  readonly schema: { readonly migrate: () => Promise<unknown> }
+  readonly close: () => Promise<void>
+}
+
+interface Emmett {
+  readonly getPostgreSQLEventStore: (url: string, options: {
+    readonly schema: { readonly autoMigration: "None" }
+    readonly connectionOptions: { readonly pool: Pool } | { readonly dumbo: Dumbo }
+  }) => Store
+  readonly readMessagesBatch: (
+    execute: unknown,
+    options: { readonly after: bigint; readonly batchSize: number }
+  ) => Promise<{
+    readonly currentGlobalPosition: bigint
+    readonly messages: ReadonlyArray<unknown>
+    readonly areMessagesLeft: boolean
+  }>
+}
+
+interface Dumbo {
+  readonly execute: unknown
+  readonly close: () => Promise<void>
+}
+
+interface DumboModule {
+  readonly dumbo: (options: { readonly connectionString: string; readonly pool: Pool }) => Dumbo
+}
+
+const connect = async (url: string, connections: number) => {
+  const emmett = await load<Emmett>("@event-driven-io/emmett-postgresql")
+  const { dumbo } = await load<DumboModule>("@event-driven-io/dumbo")
+  const pool = await makePool({ connectionString: url, max: connections })
+  const pooled = dumbo({ connectionString: url, pool })
+  const store = emmett.getPostgreSQLEventStore(url, {
+    schema: { autoMigration: "None" },
+    connectionOptions: { dumbo: pooled }
+  })
+  const close = async () => {
+    await store.close()
+    await pool.end()
+  }
+  return { emmett, pooled, store, close }
+}
+
+const variant: Variant = {
+  setup: async (url) => {
+    const { close, store } = await connect(url, 2)
+    await store.schema.migrate()
+    await close()
+  },
+  open: async (url, connections) => {
+    const { close, emmett, pooled, store } = await connect(url, connections)
+    return {
+      append: async (stream, events) => {
+        await store.appendToStream(stream, events.map(({ data, metadata, type }) => ({ type, data, metadata })), {
+          // its STREAM_DOES_NOT_EXIST is not checked by the database, the version before the first event is
+          expectedStreamVersion: 0n
+        })
+      },
+      readAll: async (onEvents) => {
+        let count = 0
+        for (let after = 0n;;) {
+          const batch = await emmett.readMessagesBatch(pooled.execute, { after, batchSize: PAGE_EVENTS })
+          count += batch.messages.length
+          onEvents(batch.messages.length)
+          after = batch.currentGlobalPosition
+          if (!batch.areMessagesLeft) return count
+        }
+      },
+      close
+    }
+  }
+}
+
+export default variant

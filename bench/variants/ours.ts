@@ -1,0 +1,65 @@
+/**
+ * This repository's store, through the service that its users have: one
+ * `Effect.runPromise` an append, no test double and no short cut.
+ */
+import { Effect, Fiber, ManagedRuntime, Stream } from "effect"
+import { createReadStream } from "node:fs"
+import { importEvents } from "../../src/cli/Import.ts"
+import { layerUrl } from "../../src/runtime/EventStoreLayer.ts"
+import { EventStore } from "../../src/store/EventStore.ts"
+import type { Session, Variant } from "../variant.ts"
+
+const open = async (url: string): Promise<Session> => {
+  const runtime = ManagedRuntime.make(layerUrl(url))
+  const store = await runtime.runPromise(EventStore)
+  return {
+    append: async (streamId, events) => {
+      await Effect.runPromise(store.append({ streamId, expected: "noStream", events }))
+    },
+    appendConditional: async (streamId, events) => {
+      const tags = events[0]?.tags?.slice(0, 1) ?? []
+      await Effect.runPromise(
+        store.append({ streamId, expected: "noStream", events, condition: { query: [{ tags }], after: 0 } })
+      )
+    },
+    readAll: async (onEvents) => {
+      let count = 0
+      await Effect.runPromise(Stream.runForEachArray(store.readAll(), (events) =>
+        Effect.sync(() => {
+          count += events.length
+          onEvents(events.length)
+        })))
+      return count
+    },
+    subscribe: async (onEvent) => {
+      // from a position that is known before the first append, so that none is missed
+      const { position } = await Effect.runPromise(store.head)
+      const fiber = runtime.runFork(
+        Stream.runForEachArray(store.subscribe({ after: position }), (events) =>
+          Effect.sync(() => {
+            for (const event of events) onEvent(event.id)
+          }))
+      )
+      return { stop: () => Effect.runPromise(Fiber.interrupt(fiber)) }
+    },
+    importFile: async (file) => {
+      const bytes = Stream.fromAsyncIterable<Uint8Array, unknown>(createReadStream(file), (cause) => cause)
+      const { appended, rejected } = await runtime.runPromise(importEvents(bytes))
+      if (rejected > 0) throw new Error(`${rejected} lines were rejected`)
+      return appended
+    },
+    close: () => runtime.dispose()
+  }
+}
+
+const variant: Variant = {
+  setup: async (url) => {
+    // a store that opens makes its own schema
+    const runtime = ManagedRuntime.make(layerUrl(url))
+    await runtime.runPromise(EventStore)
+    await runtime.dispose()
+  },
+  open
+}
+
+export default variant

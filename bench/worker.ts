@@ -1,0 +1,69 @@
+/**
+ * The process of one variant: peers replace global type parsers of `pg`, so no
+ * two of them share one.
+ *
+ * Arguments: module of the variant, process id of the server or `-`.
+ */
+import { fill, measureAppends, measureImport, measureMemory, measureReadAll, measureSubscription } from "./measure.ts"
+import type { Request, Response, Run } from "./protocol.ts"
+import type { Session, Variant } from "./variant.ts"
+
+const [module = "", pid = "-"] = process.argv.slice(2)
+const serverPid = pid === "-" ? null : Number(pid)
+const loaded: { readonly default: Variant } = await import(new URL(module, import.meta.url).href)
+const variant = loaded.default
+let session: Session | undefined
+
+const opened = (): Session => {
+  if (session === undefined) throw new Error("the store is not open")
+  return session
+}
+
+const handle = async (request: Request): Promise<Run | undefined> => {
+  switch (request._tag) {
+    case "setup":
+      await variant.setup(request.url)
+      return undefined
+    case "open":
+      session = await variant.open(request.url, request.connections)
+      return undefined
+    case "fill":
+      await fill(opened(), request.events, request.isTagged)
+      return undefined
+    case "append":
+      return await measureAppends(opened(), request, serverPid)
+    case "readAll":
+      return await measureReadAll(opened(), serverPid)
+    case "readMemory":
+      return await measureMemory(opened(), serverPid)
+    case "import":
+      return await measureImport(opened(), request.file, serverPid)
+    case "subscribe":
+      return await measureSubscription(opened(), request, serverPid)
+    case "close":
+      await session?.close()
+      session = undefined
+      return undefined
+  }
+}
+
+const answer = (response: Response): void => {
+  process.send?.(response)
+}
+
+process.on("message", (request: Request) => {
+  handle(request).then(
+    (run) => answer({ _tag: "done", run }),
+    (error) =>
+      answer({ _tag: "failed", message: error instanceof Error ? error.stack ?? error.message : String(error) })
+  )
+})
+// a peer's pool throws when the server goes: one line will do
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`  ${String(error)}\n`)
+  process.exit(1)
+})
+// the terminal tells every process of its group: the parent decides
+process.on("SIGINT", () => {})
+// the parent has gone: so does this
+process.on("disconnect", () => process.exit(0))

@@ -1,0 +1,280 @@
+/**
+ * What the command says when it fails, and its exit codes.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Predicate from "effect/Predicate"
+import type { InvalidInput } from "../event/InvalidInput.ts"
+import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
+import type { StorageError } from "../store/EventStoreError.ts"
+
+/**
+ * Exit codes, and what each means.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const EXIT_CODES = [
+  [0, "done"],
+  [1, "the operation failed"],
+  [2, "differences were found (schema verify, maint verify)"],
+  [3, "not found: a stream, an event, a file, a store"],
+  [4, "conflict: another revision, a condition that does not hold, an id used for something else"],
+  [5, "cannot connect, not allowed in, or the directory is in use"],
+  [6, "a confirmation is required: add --yes"],
+  [64, "wrong usage of the command"],
+  [65, "bad input data"],
+  [130, "interrupted (SIGINT)"],
+  [143, "terminated (SIGTERM)"]
+] as const
+
+/**
+ * One of {@link EXIT_CODES}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ExitCode = (typeof EXIT_CODES)[number][0]
+
+/**
+ * Represents a failure as it is told to the user.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CliFailure extends Data.TaggedError("CliFailure")<{
+  /** Stable: `ES-1` and three digits. */
+  readonly code: string
+  readonly exitCode: ExitCode
+  /** What failed, in one line. */
+  readonly message: string
+  /** Why, in one line. */
+  readonly why: string
+  /** What to do about it, in one line. */
+  readonly fix: string
+  /** The same for machines. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
+  readonly cause?: unknown
+}> {}
+
+/**
+ * Puts any failure of a command into words.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromError = (error: unknown): CliFailure => {
+  if (error instanceof CliFailure) return error
+  if (!isTagged(error)) return unexpected(error)
+  const words = WORDS[error._tag]
+  return words === undefined ? unexpected(error) : new CliFailure({ ...words(error), cause: error })
+}
+
+/**
+ * Makes the failure for something that is not there.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const notFound = (
+  code: string,
+  what: string,
+  why: string,
+  fix: string,
+  details?: Readonly<Record<string, unknown>>
+): CliFailure => new CliFailure({ code, exitCode: 3, message: what, why, fix, details })
+
+/**
+ * Makes the failure for flags or arguments that make no sense together.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const usage = (message: string, why: string, fix: string): CliFailure =>
+  new CliFailure({ code: "ES-1002", exitCode: 64, message, why, fix })
+
+// internal
+
+interface Tagged {
+  readonly _tag: string
+  readonly message: string
+}
+
+type Words = Omit<ConstructorParameters<typeof CliFailure>[0], "cause">
+
+const isTagged = (error: unknown): error is Tagged =>
+  Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" && Predicate.hasProperty(error, "message")
+
+const unexpected = (cause: unknown): CliFailure =>
+  new CliFailure({
+    code: "ES-1001",
+    exitCode: 1,
+    message: "the command failed unexpectedly",
+    why: cause instanceof Error ? cause.message : String(cause),
+    fix: "run it again with --verbose and report what it prints",
+    cause
+  })
+
+/** The fields of an error that a machine may want. */
+const fieldsOf = (error: object, ...names: ReadonlyArray<string>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(names.map((name) => [name, (error as Readonly<Record<string, unknown>>)[name]]))
+
+const conflict = (code: string, ...names: ReadonlyArray<string>) => (error: Tagged): Words => ({
+  code,
+  exitCode: 4,
+  message: "the append conflicts with what is recorded",
+  why: error.message,
+  fix: "read again, decide anew and append with what you found",
+  details: fieldsOf(error, ...names)
+})
+
+const WORDS: Readonly<Record<string, (error: Tagged) => Words>> = {
+  RevisionConflict: conflict("ES-1101", "streamId", "expected", "actual"),
+  AppendConditionFailed: conflict("ES-1102", "after", "position"),
+  IdempotencyConflict: conflict("ES-1103", "streamId", "id", "position"),
+  StreamTombstoned: (error) => ({
+    code: "ES-1104",
+    exitCode: 1,
+    message: "the stream was ended",
+    why: error.message,
+    fix: "use another stream; its events are still in the log: event-store export --stream NAME",
+    details: fieldsOf(error, "streamId")
+  }),
+  AppendOutcomeUnknown: (error) => ({
+    code: "ES-1105",
+    exitCode: 1,
+    message: "nobody knows whether the append was recorded",
+    why: error.message,
+    fix: "run the same command again with the same ids (--id): it never happens twice",
+    details: fieldsOf(error, "streamIds", "ids")
+  }),
+  PositionAheadOfLog: (error) => ({
+    code: "ES-1106",
+    exitCode: 3,
+    message: "the log has not come that far",
+    why: error.message,
+    fix: "check that the position and --url belong to the same store",
+    details: fieldsOf(error, "position", "head")
+  }),
+  InvalidInput: (error) => invalidInput(error as Tagged & InvalidInput),
+  LineRejected: (error) => ({
+    code: "ES-1501",
+    exitCode: 65,
+    message: "the input has a line that cannot be imported",
+    why: error.message,
+    fix: "correct it and import the same file again, or add --continue-on-error --rejects FILE",
+    details: fieldsOf(error, "line", "reason", "detail")
+  }),
+  InputDamaged: (error) => ({
+    code: "ES-1502",
+    exitCode: 65,
+    message: "the input cannot be decompressed",
+    why: error.message,
+    fix: "fetch the file again; what was read before is imported already and will be skipped",
+    details: fieldsOf(error, "format")
+  }),
+  StorageError: (error) => storageError(error as Tagged & StorageError),
+  StoreUrlInvalid: (error) => ({
+    code: "ES-1003",
+    exitCode: 64,
+    message: "the store's URL is not one",
+    why: error.message,
+    fix: "use memory:, pglite:DIRECTORY or postgres://USER@HOST:PORT/DATABASE"
+  }),
+  DataDirectoryLocked: (error) => ({
+    code: "ES-1207",
+    exitCode: 5,
+    message: "the store's directory is in use",
+    why: describeHolder(error as Tagged & DataDirectoryLocked),
+    fix: "stop that process, or use another directory",
+    details: fieldsOf(error, "directory", "pid")
+  }),
+  PgliteError: (error) => pgliteError(error as Tagged & PgliteError),
+  PlatformError: (error) => ({
+    code: "ES-1301",
+    exitCode: isNotFound(error) ? 3 : 1,
+    message: isNotFound(error) ? "there is no such file" : "a file cannot be read or written",
+    why: error.message,
+    fix: "check the path and its rights"
+  })
+}
+
+const describeHolder = ({ directory, pid }: DataDirectoryLocked): string =>
+  `${pid === undefined ? "another process" : `process ${pid}`} has ${directory} open`
+
+const pgliteError = ({ directory, fix, reason, what, why }: PgliteError): Words => ({
+  code: "ES-1208",
+  exitCode: 1,
+  message: what,
+  why,
+  fix,
+  details: { reason, directory }
+})
+
+const isNotFound = (error: object): boolean =>
+  Predicate.hasProperty(error, "reason") && Predicate.hasProperty(error.reason, "_tag") &&
+  error.reason._tag === "NotFound"
+
+const invalidInput = ({ detail, path, reason }: InvalidInput): Words => ({
+  code: "ES-1107",
+  exitCode: 65,
+  message: "the input breaks a rule or a limit",
+  why: `${path}: ${detail}`,
+  fix: "change that value; nothing was written",
+  details: { reason, path, detail }
+})
+
+/** SQLSTATEs that say that we are not let in: class 28, no such database, no right to connect or to use the schema. */
+const NOT_LET_IN = /^(28...|3D000|42501)$/
+
+const storageError = ({ message, operation, reason }: StorageError): Words => {
+  const details = { operation, reason: reason._tag }
+  switch (reason._tag) {
+    case "Unavailable":
+      return {
+        code: "ES-1201",
+        exitCode: 5,
+        message: "the store cannot be reached",
+        why: message,
+        fix: "check --url (EVENT_STORE_URL) and that the server runs",
+        details
+      }
+    case "AppendBusy":
+      return {
+        code: "ES-1202",
+        exitCode: 1,
+        message: "another process holds the append lock",
+        why: message,
+        fix: "try again; if it lasts, look for a long transaction in the database",
+        details
+      }
+    case "Refused":
+      return {
+        code: "ES-1203",
+        exitCode: NOT_LET_IN.test(reason.code ?? "") ? 5 : 1,
+        message: "the store refuses",
+        why: message,
+        fix: "check the user, its password and rights, and the space on disk",
+        details: { ...details, sqlState: reason.code }
+      }
+    case "SchemaMismatch":
+      return {
+        code: "ES-1204",
+        exitCode: 1,
+        message: "the store's schema is missing or of another version",
+        why: message,
+        fix: "run: event-store schema status, then event-store schema apply",
+        details
+      }
+    case "Corrupt":
+      return {
+        code: "ES-1205",
+        exitCode: 1,
+        message: "the store answered what it can never answer",
+        why: message,
+        fix: "run: event-store doctor",
+        details
+      }
+  }
+}

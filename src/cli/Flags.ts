@@ -1,0 +1,110 @@
+/**
+ * Flags that several commands take.
+ *
+ * @since 0.1.0
+ */
+import * as Flag from "effect/cli/Flag"
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+import type { ExpectedRevision } from "../event/Revision.ts"
+
+/**
+ * A whole number that is not negative.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const natural = (name: string, metavar: string, description: string) =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(description),
+    Flag.filter((value) => value >= 0, (value) => `expected a whole number that is not negative, got ${value}`)
+  )
+
+/**
+ * How many, from 1.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const limit = (description: string, max = Number.MAX_SAFE_INTEGER) =>
+  Flag.Int("limit").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("N"),
+    Flag.withDescription(description),
+    Flag.filter((value) => value >= 1 && value <= max, (value) =>
+      `expected a whole number from 1 to ${max}, got ${value}`)
+  )
+
+/**
+ * A flag that may be given several times.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const repeated = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(`${description} (repeatable)`),
+    Flag.atLeast(0)
+  )
+
+/**
+ * A text that may be left out.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+/**
+ * A time that may be left out: ISO 8601, in UTC when it names no zone.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const time = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription(description),
+    Flag.filterMap(
+      (value) => Option.map(DateTime.make(ZONE.test(value) ? value : `${value}Z`), DateTime.toUtc),
+      (value) => `expected a time such as 2026-11-21T08:30:00Z or 2026-11-21, got ${value}`
+    ),
+    Flag.optional
+  )
+
+/**
+ * A switch that is off.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const toggle = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+
+/**
+ * A claim about a stream.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const expected = Flag.String("expected").pipe(
+  Flag.withMetavar("STATE"),
+  Flag.withDescription(
+    "Appends only to a stream in this state: any (default), noStream, streamExists or its last revision"
+  ),
+  Flag.filterMap(toExpected, (value) => `expected any, noStream, streamExists or a revision, got ${value}`),
+  Flag.withDefault("any" as ExpectedRevision)
+)
+
+// internal
+
+/** A zone, or a date alone, which is read as UTC. */
+const ZONE = /(?:Z|[+-]\d\d:?\d\d)$|^\d{4}-\d\d-\d\d$/i
+
+function toExpected(value: string): Option.Option<ExpectedRevision> {
+  if (value === "any" || value === "noStream" || value === "streamExists") return Option.some(value)
+  return /^\d{1,10}$/.test(value) ? Option.some(Number(value)) : Option.none()
+}

@@ -1,0 +1,67 @@
+/**
+ * What an import has done so far.
+ *
+ * @since 0.1.0
+ */
+import type { ImportProgress, ImportSummary } from "../Import.ts"
+
+/**
+ * Running sums of one import.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tally {
+  sizeBytes: number
+  read: number
+  appended: number
+  skipped: number
+  rejected: number
+  lastPosition: number
+  readonly streams: Set<string>
+}
+
+/**
+ * Makes an empty {@link Tally}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeTally = (): Tally => ({
+  sizeBytes: 0,
+  read: 0,
+  appended: 0,
+  skipped: 0,
+  rejected: 0,
+  lastPosition: 0,
+  streams: new Set()
+})
+
+/**
+ * The sums as they are now.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const toProgress = ({ appended, read, rejected, sizeBytes, skipped }: Tally): ImportProgress => ({
+  sizeBytes,
+  read,
+  appended,
+  skipped,
+  rejected
+})
+
+/**
+ * The sums at the end.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const toSummary = ({ appended, lastPosition, read, rejected, skipped, streams }: Tally): ImportSummary => ({
+  read,
+  appended,
+  skipped,
+  rejected,
+  streams: streams.size,
+  lastPosition
+})

@@ -1,0 +1,6 @@
+/**
+ * A store in memory: fast, and gone with the process.
+ *
+ * @since 0.1.0
+ */
+export * from "./MemoryEventStore.ts"

@@ -1,0 +1,169 @@
+/**
+ * Judges an append, and records it when nothing speaks against it.
+ */
+import * as Arr from "effect/Array"
+import * as Result from "effect/Result"
+import type { EncodedEvent } from "../../event/EncodedEvent.ts"
+import { type AppendCondition, type EventQueryItem, matchesQuery } from "../../event/EventQuery.ts"
+import { type ExpectedRevision, isMet, type Position, type Revision } from "../../event/Revision.ts"
+import type { AppendResult } from "../../store/EventStore.ts"
+import {
+  AppendConditionFailed,
+  IdempotencyConflict,
+  RevisionConflict,
+  StreamTombstoned
+} from "../../store/EventStoreError.ts"
+import type { AppendRequest, EncodedWrite } from "../../store/Storage.ts"
+import { type Entry, headOf, lastRevision, type Log, lowerBound, record } from "./log.ts"
+import { postingsOf } from "./postings.ts"
+
+/** One result a write. */
+export type AppendResults = Arr.NonEmptyReadonlyArray<AppendResult>
+
+/** Why nothing was recorded. */
+export type AppendRefusal = IdempotencyConflict | StreamTombstoned | RevisionConflict | AppendConditionFailed
+
+/**
+ * Appends everything or nothing. `now` is in milliseconds since 1970; events are
+ * recorded at `now`, or at the time of the last event when the clock went back.
+ *
+ * Judges in this order: ids that are recorded already, tombstones, claims on
+ * streams, the condition on the log.
+ */
+export const appendTo = (
+  log: Log,
+  request: AppendRequest,
+  now: number
+): Result.Result<AppendResults, AppendRefusal> => {
+  const known = firstKnown(log, request)
+  if (known !== undefined) {
+    const original = originalResults(log, request)
+    return original === undefined ? Result.fail(known) : Result.succeed(original)
+  }
+  const refusal = findTombstone(log, request) ?? findUnmetClaim(log, request) ?? findUnmetCondition(log, request)
+  if (refusal !== undefined) return Result.fail(refusal)
+
+  const recordedAt = Math.max(now, log.events.at(-1)?.recordedAt ?? now)
+  return Result.succeed(Arr.map(request.writes, (write) => recordWrite(log, write, recordedAt)))
+}
+
+// internal
+
+const recordWrite = (log: Log, { events, streamId }: EncodedWrite, recordedAt: number): AppendResult => {
+  const firstRevision = log.streams.get(streamId)?.positions.length ?? 0
+  const firstPosition = headOf(log) + 1
+  for (const event of events) record(log, streamId, event, recordedAt)
+  return {
+    streamId,
+    firstRevision: firstRevision as Revision,
+    revision: (firstRevision + events.length - 1) as Revision,
+    firstPosition: firstPosition as Position,
+    position: headOf(log),
+    alreadyAppended: false
+  }
+}
+
+const firstKnown = (log: Log, { writes }: AppendRequest): IdempotencyConflict | undefined => {
+  for (const { events, streamId } of writes) {
+    for (const { id } of events) {
+      const position = log.ids.get(id)
+      if (position !== undefined) return new IdempotencyConflict({ streamId, id, position: position as Position })
+    }
+  }
+  return undefined
+}
+
+/** The results of the append that recorded all these events, or `undefined` when they are not all the same. */
+const originalResults = (log: Log, { writes }: AppendRequest): AppendResults | undefined => {
+  const results: Array<AppendResult> = []
+  for (const write of writes) {
+    const original = originalResult(log, write)
+    if (original === undefined) return undefined
+    results.push(original)
+  }
+  return Arr.isArrayNonEmpty(results) ? results : undefined
+}
+
+const originalResult = (log: Log, { events, streamId }: EncodedWrite): AppendResult | undefined => {
+  const first = entryOf(log, events[0])
+  const last = entryOf(log, events.at(-1))
+  if (first === undefined || last === undefined) return undefined
+  const areSame = events.every((event, index) => {
+    const entry = entryOf(log, event)
+    return entry !== undefined && entry.stream.streamId === streamId && entry.revision === first.revision + index &&
+      isSame(entry, event)
+  })
+  return areSame
+    ? {
+      streamId: first.stream.streamId,
+      firstRevision: first.revision as Revision,
+      revision: last.revision as Revision,
+      firstPosition: first.stream.positions[first.revision] as Position,
+      position: last.stream.positions[last.revision] as Position,
+      alreadyAppended: true
+    }
+    : undefined
+}
+
+const entryOf = (log: Log, event: EncodedEvent | undefined): Entry | undefined => {
+  const position = event === undefined ? undefined : log.ids.get(event.id)
+  return position === undefined ? undefined : log.events[position - 1]
+}
+
+/** Metadata may differ: it may name the retry. */
+const isSame = (entry: Entry, event: EncodedEvent): boolean =>
+  entry.type === event.type && entry.version === event.version && entry.data === event.data &&
+  entry.tags.length === event.tags.length && entry.tags.every((tag, index) => tag === event.tags[index])
+
+const findTombstone = (log: Log, { writes }: AppendRequest): StreamTombstoned | undefined => {
+  const ended = writes.find(({ streamId }) => log.streams.get(streamId)?.isTombstoned)
+  return ended && new StreamTombstoned({ streamId: ended.streamId })
+}
+
+const findUnmetClaim = (log: Log, { streamConditions, writes }: AppendRequest): RevisionConflict | undefined => {
+  for (const write of writes) {
+    const conflict = checkClaim(log, write)
+    if (conflict !== undefined) return conflict
+  }
+  for (const condition of streamConditions) {
+    const conflict = checkClaim(log, condition)
+    if (conflict !== undefined) return conflict
+  }
+  return undefined
+}
+
+const checkClaim = (
+  log: Log,
+  { expected, streamId }: { readonly streamId: EncodedWrite["streamId"]; readonly expected: ExpectedRevision }
+): RevisionConflict | undefined => {
+  const actual = lastRevision(log.streams.get(streamId))
+  return isMet(expected, actual) ? undefined : new RevisionConflict({ streamId, expected, actual })
+}
+
+const findUnmetCondition = (log: Log, { condition }: AppendRequest): AppendConditionFailed | undefined => {
+  if (condition === undefined) return undefined
+  for (const item of condition.query) {
+    const position = findMatch(log, item, condition)
+    if (position !== undefined) {
+      return new AppendConditionFailed({ after: condition.after as Position, position: position as Position })
+    }
+  }
+  return undefined
+}
+
+/** Place of the first event after `after` that matches the item. */
+const findMatch = (log: Log, item: EventQueryItem, { after }: AppendCondition): number | undefined => {
+  let found: number | undefined
+  for (const positions of postingsOf(log, item, after)) {
+    for (let index = lowerBound(positions, after + 1); index < positions.length; index++) {
+      const position = positions[index]
+      const entry = position === undefined ? undefined : log.events[position - 1]
+      if (position === undefined || entry === undefined || (found !== undefined && position >= found)) break
+      if (matchesQuery([item], entry)) {
+        found = position
+        break
+      }
+    }
+  }
+  return found
+}

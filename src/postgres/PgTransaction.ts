@@ -1,0 +1,183 @@
+/**
+ * Appends together with other work in the same database.
+ *
+ * @since 0.1.0
+ */
+import { PgClient } from "@effect/sql-pg/PgClient"
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { InvalidInput } from "../event/InvalidInput.ts"
+import type { Position, Revision } from "../event/Revision.ts"
+import { encodeAppendAll } from "../store/AppendRequest.ts"
+import type { AppendAllOptions, AppendAllResult, AppendResult } from "../store/EventStore.ts"
+import { type AppendError, AppendOutcomeUnknown } from "../store/EventStoreError.ts"
+import type { AppendRequest } from "../store/Storage.ts"
+import { toRequestOutcome, toStatement } from "./internal/batch.ts"
+import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
+import { Settings } from "./PgEventStore.ts"
+import { SchemaName } from "./PgMigrations.ts"
+
+/**
+ * Runs work in one transaction that ends with an append: both are committed, or
+ * neither is.
+ *
+ * **Details**
+ *
+ * The work returns the append that it leads to, and a value for the caller. The
+ * append is the last statement before COMMIT, so the append lock is held for
+ * one statement and one commit, never while the work runs. When the append is
+ * refused (`RevisionConflict`, `AppendConditionFailed`, …), or the work fails,
+ * everything is rolled back and nothing was written.
+ *
+ * A connection that is lost while the transaction is committed is resolved by
+ * the ids of the events; only when that is impossible the answer is
+ * `AppendOutcomeUnknown`.
+ *
+ * **Gotchas**
+ *
+ * Runs at READ COMMITTED, and cannot be nested in another transaction of the
+ * same client: the outer one would hold the append lock.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const placed = PgTransaction.transact(Effect.gen(function*() {
+ *   const sql = yield* PgClient.PgClient
+ *   yield* sql`INSERT INTO orders ${sql.insert({ id: "42" })}`
+ *   return { append: { writes: [{ streamId: "order-42", expected: "noStream", events }] }, value: "42" }
+ * }))
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const transact = <A, E, R>(
+  work: Effect.Effect<{ readonly append: AppendAllOptions; readonly value: A }, E, R>
+): Effect.Effect<
+  { readonly result: AppendAllResult; readonly value: A },
+  E | AppendError,
+  R | PgClient
+> =>
+  Effect.gen(function*() {
+    const sql = yield* PgClient
+    const schema = yield* SchemaName
+    const settings = yield* Settings
+    // what is known of the append should the connection be lost from here on
+    let pending: Pending<A> | undefined
+    const transaction = Effect.gen(function*() {
+      const { append, value } = yield* Effect.mapError(work, (error) => new WorkFailed(error))
+      const request = encodeAppendAll(append)
+      if (request instanceof InvalidInput) return yield* Effect.fail(request)
+      pending = { request, value }
+      const { parameters, text } = toStatement(schema, [request], { checkIds: true, notify: settings.notifications })
+      yield* sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(settings.lockTimeout)}`)
+      const outcome = toRequestOutcome(request, yield* sql.unsafe(text, parameters).values)
+      const done: Done<A> = { result: toResult(yield* Effect.fromResult(outcome)), value }
+      // the transaction that recorded these events did the work too: this one takes its own back
+      return done.result.alreadyAppended ? yield* Effect.fail(new DoneBefore(done)) : done
+    })
+    return yield* Effect.catch(
+      rescueTransaction(sql.withTransaction(transaction)),
+      (error): Effect.Effect<Done<A>, E | AppendError> => {
+        if (error instanceof WorkFailed) return Effect.fail(error.error)
+        if (error instanceof DoneBefore) return Effect.succeed(error.done)
+        if (!isSqlError(error)) return Effect.fail(error)
+        return pending !== undefined && judge(error) === "lost"
+          ? resolve(sql, schema, settings.resolveTimeout, pending, error)
+          : Effect.fail(toStorageError("transact", error))
+      }
+    )
+  })
+
+// internal
+
+interface Done<A> {
+  readonly result: AppendAllResult
+  readonly value: A
+}
+
+interface Pending<A> {
+  readonly request: AppendRequest
+  readonly value: A
+}
+
+/** Keeps the failures of the work apart from those of the transaction. */
+class WorkFailed<E> {
+  readonly error: E
+  constructor(error: E) {
+    this.error = error
+  }
+}
+
+class DoneBefore<A> {
+  readonly done: Done<A>
+  constructor(done: Done<A>) {
+    this.done = done
+  }
+}
+
+const toResult = (writes: Arr.NonEmptyReadonlyArray<AppendResult>): AppendAllResult => ({
+  writes,
+  position: Arr.lastNonEmpty(writes).position,
+  alreadyAppended: writes[0].alreadyAppended
+})
+
+/** Pause before the events are looked for again. */
+const LOOK_AGAIN = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
+  Schedule.jittered
+)
+
+/**
+ * Finds out what became of a transaction whose connection was lost after its
+ * append was sent. COMMIT is sent only when the append was answered, so its
+ * session held the append lock until it ended: under that lock the events are
+ * there, or will never be.
+ */
+const resolve = <A>(
+  sql: PgClient,
+  schema: string,
+  timeout: Duration.Duration,
+  { request, value }: Pending<A>,
+  cause: SqlError
+): Effect.Effect<Done<A>, AppendError> => {
+  const ids = request.writes.map(({ events }) => events[0]?.id)
+  const look = sql.withTransaction(Effect.andThen(
+    sql.unsafe(`SELECT pg_advisory_xact_lock(1163088961, '${schema}.head'::regclass::oid::integer)`),
+    sql.unsafe(`SELECT id, revision, position::float8 FROM ${schema}.events WHERE id = ANY ($1)`, [
+      Result.getOrThrow(PgTypes.array(ids, PgTypes.OID.uuid))
+    ]).values
+  ))
+  return rescueTransaction(look).pipe(
+    Effect.retry({ schedule: LOOK_AGAIN }),
+    Effect.timeoutOption(timeout),
+    Effect.flatMap((found): Effect.Effect<Done<A>, AppendError> => {
+      if (Option.isNone(found)) {
+        const streamIds = request.writes.map(({ streamId }) => streamId)
+        return Effect.fail(
+          new AppendOutcomeUnknown({
+            streamIds,
+            ids: request.writes.flatMap(({ events }) => events.map(({ id }) => id)),
+            cause
+          })
+        )
+      }
+      const writes = request.writes.flatMap(({ events, streamId }): ReadonlyArray<AppendResult> => {
+        const row = found.value.find(([id]) => id === events[0]?.id)
+        if (row === undefined) return []
+        const [firstRevision, firstPosition] = [row[1] as Revision, row[2] as Position]
+        const revision = firstRevision + events.length - 1 as Revision
+        const position = firstPosition + events.length - 1 as Position
+        return [{ streamId, firstRevision, revision, firstPosition, position, alreadyAppended: false }]
+      })
+      return Arr.isReadonlyArrayNonEmpty(writes) && writes.length === request.writes.length
+        ? Effect.succeed({ result: toResult(writes), value })
+        : Effect.fail(toStorageError("transact", cause))
+    })
+  ) as Effect.Effect<Done<A>, AppendError>
+}

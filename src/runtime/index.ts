@@ -1,0 +1,7 @@
+/**
+ * Ready-made stores.
+ *
+ * @since 0.1.0
+ */
+export * from "./EventStoreLayer.ts"
+export * from "./StoreUrl.ts"
