@@ -3,10 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
 
 /**
@@ -43,20 +42,23 @@ export type ExitCode = (typeof EXIT_CODES)[number][0]
  * @category errors
  * @since 0.1.0
  */
-export class CliFailure extends Data.TaggedError("CliFailure")<{
-  /** Stable: `ES-1` and three digits. */
-  readonly code: string
-  readonly exitCode: ExitCode
-  /** What failed, in one line. */
-  readonly message: string
-  /** Why, in one line. */
-  readonly why: string
-  /** What to do about it, in one line. */
-  readonly fix: string
-  /** The same for machines. */
-  readonly details?: Readonly<Record<string, unknown>> | undefined
-  readonly cause?: unknown
-}> {}
+export class CliFailure extends Schema.TaggedError<CliFailure>("effect-event-store/cli/CliFailure")(
+  "CliFailure",
+  {
+    /** Stable: `ES-1` and three digits. */
+    code: Schema.String,
+    exitCode: Schema.Literals(EXIT_CODES.map(([code]) => code)),
+    /** What failed, in one line. */
+    message: Schema.String,
+    /** Why, in one line. */
+    why: Schema.String,
+    /** What to do about it, in one line. */
+    fix: Schema.String,
+    /** The same for machines. */
+    details: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
+    cause: Schema.optionalKey(Schema.Defect())
+  }
+) {}
 
 /**
  * Puts any failure of a command into words.
@@ -95,6 +97,21 @@ export const usage = (message: string, why: string, fix: string): CliFailure =>
   new CliFailure({ code: "ES-1002", exitCode: 64, message, why, fix })
 
 // internal
+
+/** What the embedded storage says when its directory is taken. */
+interface DataDirectoryLocked {
+  readonly directory: string
+  readonly pid: number | undefined
+}
+
+/** What the embedded storage says when it does not open. */
+interface PgliteError {
+  readonly reason: string
+  readonly directory?: string | undefined
+  readonly what: string
+  readonly why: string
+  readonly fix: string
+}
 
 interface Tagged {
   readonly _tag: string

@@ -18,8 +18,17 @@ import {
 } from "./EventLine.ts"
 import { decompress, type InputDamaged } from "./internal/decompress.ts"
 import { type Appender, makeAppender } from "./internal/importAppender.ts"
-import { makeTally, type Tally, toProgress, toSummary } from "./internal/importTally.ts"
+import {
+  type ImportProgress,
+  type ImportSummary,
+  makeTally,
+  type Tally,
+  toProgress,
+  toSummary
+} from "./internal/importTally.ts"
 import { type Line, LINE_SIZE_BYTES_MAX, makeLineSplitter } from "./internal/lines.ts"
+
+export type { ImportProgress, ImportSummary }
 
 /**
  * Represents the line at which an import stopped. Every line before it is
@@ -73,40 +82,6 @@ export interface RejectedLine {
   readonly detail: string
   /** The line as it stood, without its line feed; the start of it, when it is too long. */
   readonly text: string | Uint8Array
-}
-
-/**
- * How far an import has come.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ImportProgress {
-  /** Bytes of the input as it came, compressed ones if it was compressed. */
-  readonly sizeBytes: number
-  /** Lines that are not blank. */
-  readonly read: number
-  readonly appended: number
-  readonly skipped: number
-  readonly rejected: number
-}
-
-/**
- * What an import did.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ImportSummary {
-  /** Lines that are not blank. */
-  readonly read: number
-  readonly appended: number
-  /** Lines whose events were in the store already. */
-  readonly skipped: number
-  readonly rejected: number
-  readonly streams: number
-  /** Highest position of an event of this input; 0 when there is none. */
-  readonly lastPosition: number
 }
 
 /**

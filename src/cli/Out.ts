@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 
 /**
  * Represents a reader of our output that went away, as `head` does. The command
@@ -15,7 +15,9 @@ import * as Layer from "effect/Layer"
  * @category errors
  * @since 0.1.0
  */
-export class OutputClosed extends Data.TaggedError("OutputClosed") {}
+export class OutputClosed
+  extends Schema.TaggedError<OutputClosed>("effect-event-store/cli/Out/OutputClosed")("OutputClosed", {})
+{}
 
 /**
  * Service for writing to standard output and standard error.

@@ -76,10 +76,10 @@ export const applyCommand = Effect.fnUntraced(function*({ dryRun, roles }: Apply
  */
 export const sqlCommand = Effect.fnUntraced(function*(_: object, settings: Settings) {
   const out = yield* Out
-  const { schemaNameFault, script } = yield* Effect.promise(() => import("../postgres/PgMigrations.ts"))
+  const { schemaNameFault, schemaScript } = yield* Effect.promise(() => import("./internal/openStore.ts"))
   const fault = schemaNameFault(settings.schema)
   if (fault !== undefined) return yield* usage("--schema names no schema", fault, "choose another name")
-  const sql = script(settings.schema)
+  const sql = schemaScript(settings.schema)
   yield* out.data(settings.output === "table" ? sql : `${JSON.stringify({ sql })}\n`)
 })
 

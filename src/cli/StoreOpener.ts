@@ -7,19 +7,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { EventStore } from "../store/EventStore.ts"
-import type { StorageError } from "../store/EventStoreError.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
-import type { CliFailure } from "./CliFailure.ts"
+import type { OpenError, Purpose } from "./internal/openStore.ts"
 import type { Settings } from "./Settings.ts"
 
-/**
- * What a command does to the store: `write` makes one that is not there and
- * gives it its schema, `read` needs one.
- *
- * @category models
- * @since 0.1.0
- */
-export type Purpose = "read" | "write"
+export type { OpenError, Purpose }
 
 /**
  * Opens the store that settings name.
@@ -32,14 +24,6 @@ export interface Opener {
   /** Opens the operator's side, whatever schema the store has. */
   readonly admin: (settings: Settings, purpose: Purpose) => Effect.Effect<Layer.Layer<StoreAdmin, OpenError>, OpenError>
 }
-
-/**
- * Why a store does not open.
- *
- * @category errors
- * @since 0.1.0
- */
-export type OpenError = CliFailure | StorageError
 
 /**
  * Reference to how stores are opened; tests put their own in.

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { EventStore } from "../../store/EventStore.ts"
+import type { AppendResult, EventStore } from "../../store/EventStore.ts"
 import type { AppendError, ReadError } from "../../store/EventStoreError.ts"
 import type { ImportedLine, LineFault } from "../EventLine.ts"
 import { skipKnown } from "./importResume.ts"
@@ -58,9 +58,7 @@ export const makeAppender = Effect.fnUntraced(function*(
   capacityEvents: number,
   tally: Tally
 ): Effect.fn.Return<Appender<AppendError | ReadError>, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  const permits = yield* Semaphore.make(capacityEvents)
-  let failure: Cause.Cause<AppendError> | undefined
+  const gate = yield* makeGate(capacityEvents)
   let refused: Array<RefusedLine> = []
   /** Whether the next line may be recorded already, and after which position it then stands. */
   let known: { readonly after: number | undefined } | undefined = { after: undefined }
@@ -68,81 +66,36 @@ export const makeAppender = Effect.fnUntraced(function*(
   const refuse = (line: ImportedLine, fault: LineFault) => {
     refused.push({ line, fault })
   }
-
-  const recordRun = (run: Run): Effect.Effect<void, AppendError> =>
-    store.append({ streamId: run.streamId, expected: "any", events: run.lines.map((line) => line.event) }).pipe(
-      Effect.map((result) => {
-        tally.lastPosition = Math.max(tally.lastPosition, result.position)
-        if (result.alreadyAppended) {
-          tally.skipped += run.lines.length
-          known ??= { after: result.position }
-        } else tally.appended += run.lines.length
-      }),
-      Effect.catchTags({
-        IdempotencyConflict: () => recordEach(run, "IdempotencyConflict", "its id is recorded for something else"),
-        InvalidInput: ({ detail, reason }) => recordEach(run, reason, detail),
-        StreamTombstoned: () =>
-          Effect.sync(() => {
-            const fault: LineFault = { reason: "StreamTombstoned", detail: "its stream was tombstoned" }
-            for (const line of run.lines) refuse(line, fault)
-          })
-      })
-    )
-
-  /** A run is all or nothing; when it is refused, each line answers for itself. */
-  const recordEach = (run: Run, reason: LineFault["reason"], detail: string): Effect.Effect<void, AppendError> => {
-    const [first] = run.lines
-    return first !== undefined && run.lines.length === 1
-      ? Effect.sync(() => refuse(first, { reason, detail }))
-      : Effect.forEach(run.lines, (line) => recordRun(toRun(line)), { discard: true })
+  const onRecorded = (run: Run, { alreadyAppended, position }: AppendResult) => {
+    tally.lastPosition = Math.max(tally.lastPosition, position)
+    if (alreadyAppended) {
+      tally.skipped += run.lines.length
+      known ??= { after: position }
+    } else tally.appended += run.lines.length
   }
-
-  const submit = Effect.fnUntraced(function*(run: Run) {
-    const weight = Math.min(capacityEvents, Math.max(run.lines.length, Math.ceil(run.sizeBytes / PERMIT_SIZE_BYTES)))
-    yield* Semaphore.take(permits, weight)
-    if (failure !== undefined) return yield* Effect.failCause(failure)
-    yield* recordRun(run).pipe(
-      Effect.onExit((exit) => {
-        if (Exit.isFailure(exit)) failure ??= exit.cause
-        return Semaphore.release(permits, weight)
-      }),
-      Effect.forkIn(scope, { startImmediately: true })
-    )
-  })
-
-  const settle = Effect.suspend(() => failure === undefined ? Semaphore.take(permits, capacityEvents) : Effect.void)
-    .pipe(
-      Effect.andThen(
-        Effect.suspend(() =>
-          failure === undefined ? Semaphore.release(permits, capacityEvents) : Effect.failCause(failure)
-        )
-      )
-    )
-
-  const send = Effect.fnUntraced(function*(lines: ReadonlyArray<ImportedLine>) {
-    let rest = lines
-    if (known !== undefined) {
-      const outcome = yield* skipKnown({
-        store,
-        lines,
-        after: known.after,
-        onKnown: (count, position) => {
-          tally.skipped += count
-          tally.lastPosition = Math.max(tally.lastPosition, position)
-        },
-        onConflict: (line) =>
-          refuse(line, { reason: "IdempotencyConflict", detail: "its id is recorded for something else" }),
-        onNew: (line) => submit(toRun(line))
-      })
-      known = outcome.known
-      rest = outcome.rest
-    }
-    for (const run of toRuns(rest, capacityEvents)) yield* submit(run)
-  })
+  const submit = (run: Run) => gate.submit(weightOf(run), recordRun(store, run, onRecorded, refuse))
 
   return {
-    send,
-    settle,
+    send: Effect.fnUntraced(function*(lines) {
+      let rest = lines
+      if (known !== undefined) {
+        const outcome = yield* skipKnown({
+          store,
+          lines,
+          after: known.after,
+          onKnown: (count, position) => {
+            tally.skipped += count
+            tally.lastPosition = Math.max(tally.lastPosition, position)
+          },
+          onConflict: (line) => refuse(line, ID_TAKEN),
+          onNew: (line) => submit(toRun(line))
+        })
+        known = outcome.known
+        rest = outcome.rest
+      }
+      for (const run of toRuns(rest, capacityEvents)) yield* submit(run)
+    }),
+    settle: gate.settle,
     takeRefused: () => {
       const taken = refused
       refused = []
@@ -160,6 +113,59 @@ interface Run {
   readonly sizeBytes: number
 }
 
+const ID_TAKEN: LineFault = { reason: "IdempotencyConflict", detail: "its id is recorded for something else" }
+
+const STREAM_ENDED: LineFault = { reason: "StreamTombstoned", detail: "its stream was tombstoned" }
+
+/** A run is all or nothing; when it is refused, each of its lines answers for itself. */
+const recordRun = (
+  store: EventStore["Service"],
+  run: Run,
+  onRecorded: (run: Run, result: AppendResult) => void,
+  refuse: (line: ImportedLine, fault: LineFault) => void
+): Effect.Effect<void, AppendError> => {
+  const split = (fault: LineFault) => {
+    const [first] = run.lines
+    return first !== undefined && run.lines.length === 1
+      ? Effect.sync(() => refuse(first, fault))
+      : Effect.forEach(run.lines, (line) => recordRun(store, toRun(line), onRecorded, refuse), { discard: true })
+  }
+  return store.append({ streamId: run.streamId, expected: "any", events: run.lines.map((line) => line.event) }).pipe(
+    Effect.map((result) => onRecorded(run, result)),
+    Effect.catchTags({
+      IdempotencyConflict: () => split(ID_TAKEN),
+      InvalidInput: ({ detail, reason }) => split({ reason, detail }),
+      StreamTombstoned: () => split(STREAM_ENDED)
+    })
+  )
+}
+
+/** Starts effects one after the other, as far as their weights fit into `capacity` together. */
+const makeGate = Effect.fnUntraced(function*(capacity: number) {
+  const scope = yield* Effect.scope
+  const permits = yield* Semaphore.make(capacity)
+  let failure: Cause.Cause<AppendError> | undefined
+  const check = Effect.suspend(() => failure === undefined ? Effect.void : Effect.failCause(failure))
+
+  return {
+    submit: Effect.fnUntraced(function*(wanted: number, effect: Effect.Effect<void, AppendError>) {
+      const weight = Math.min(capacity, wanted)
+      yield* Semaphore.take(permits, weight)
+      yield* check
+      yield* effect.pipe(
+        Effect.onExit((exit) => {
+          if (Exit.isFailure(exit)) failure ??= exit.cause
+          return Semaphore.release(permits, weight)
+        }),
+        Effect.forkIn(scope, { startImmediately: true })
+      )
+    }),
+    settle: check.pipe(
+      Effect.andThen(Semaphore.withPermits(permits, capacity)(check))
+    )
+  }
+})
+
 /** Bytes of JSON that one permit stands for, so that big events do not fill the memory. */
 const PERMIT_SIZE_BYTES = 16 * 1024
 
@@ -168,6 +174,8 @@ const RUN_EVENTS_MAX = 1_000
 
 /** Most bytes of one append; an append holds at most 16 MiB. */
 const RUN_SIZE_BYTES_MAX = 4 * 1024 * 1024
+
+const weightOf = (run: Run): number => Math.max(run.lines.length, Math.ceil(run.sizeBytes / PERMIT_SIZE_BYTES))
 
 const toRun = (line: ImportedLine): Run => ({
   streamId: line.streamId,

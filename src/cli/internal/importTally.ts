@@ -3,7 +3,40 @@
  *
  * @since 0.1.0
  */
-import type { ImportProgress, ImportSummary } from "../Import.ts"
+
+/**
+ * How far an import has come.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ImportProgress {
+  /** Bytes of the input as it came, compressed ones if it was compressed. */
+  readonly sizeBytes: number
+  /** Lines that are not blank. */
+  readonly read: number
+  readonly appended: number
+  readonly skipped: number
+  readonly rejected: number
+}
+
+/**
+ * What an import did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ImportSummary {
+  /** Lines that are not blank. */
+  readonly read: number
+  readonly appended: number
+  /** Lines whose events were in the store already. */
+  readonly skipped: number
+  readonly rejected: number
+  readonly streams: number
+  /** Highest position of an event of this input; 0 when there is none. */
+  readonly lastPosition: number
+}
 
 /**
  * Running sums of one import.

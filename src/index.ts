@@ -1,0 +1,11 @@
+/**
+ * The public rooms, each as a namespace.
+ *
+ * @since 0.1.0
+ */
+export * as event from "./event/index.ts"
+export * as memory from "./memory/index.ts"
+export * as pglite from "./pglite/index.ts"
+export * as postgres from "./postgres/index.ts"
+export * as runtime from "./runtime/index.ts"
+export * as store from "./store/index.ts"
