@@ -147,8 +147,9 @@ const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send =>
       Effect.map((rows) => toOutcomes(requests, rows)),
       Effect.tap((outcomes) =>
         Effect.sync(() => {
-          const last = outcomes.findLast(Result.isSuccess)
-          if (last !== undefined) onCommit(Arr.lastNonEmpty(last.success).position)
+          for (const outcome of outcomes) {
+            if (Result.isSuccess(outcome)) onCommit(Arr.lastNonEmpty(outcome.success).position)
+          }
         })
       )
     )
