@@ -22,9 +22,7 @@ const buildLibrary = () => run("node_modules/typescript/bin/tsc", "--project", "
 
 const buildCommand = async () => {
   const { build } = await import("esbuild")
-  const banner = "import { createRequire as __createRequire } from \"node:module\"; " +
-    "const require = __createRequire(import.meta.url);"
-  const options = {
+  return build({
     absWorkingDir: root,
     entryPoints: { main: "src/cli/main.ts" },
     outdir: "dist/cli",
@@ -36,13 +34,10 @@ const buildCommand = async () => {
     format: "esm",
     platform: "node",
     target: "node24",
-    // the embedded database is large and stays an import of its own; the others are optional and absent
-    external: ["@electric-sql/pglite", "pg-native", "pg-cloudflare"],
-    // the PostgreSQL driver is CommonJS and requires Node's own modules
-    banner: { js: banner },
+    // large, with files of its own: stays an import, made when an embedded store is opened
+    external: ["@electric-sql/pglite"],
     logLevel: "warning"
-  }
-  return build(options).then(() => true, () => false)
+  }).then(() => true, () => false)
 }
 
 /** Takes seconds, so only when PGlite or the way of making it changed. A newer Node than npm's own may be missing. */

@@ -5,7 +5,7 @@
 
 table event_tags
 table events partition by RANGE (recorded_at)
-table events_default
+table events_default partition DEFAULT
 table functions
 table head with fillfactor=10
 table migrations
@@ -70,28 +70,29 @@ constraint migrations.migrations_pkey PRIMARY KEY (name)
 constraint streams.streams_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))
 constraint streams.streams_pkey PRIMARY KEY (name)
 constraint streams.streams_revision_check CHECK ((revision >= 0))
-CREATE UNIQUE INDEX event_tags_pkey ON event_store.event_tags USING btree (tag, "position")
-CREATE UNIQUE INDEX events_default_id ON event_store.events_default USING btree (id)
-CREATE UNIQUE INDEX events_default_position ON event_store.events_default USING btree ("position")
-CREATE UNIQUE INDEX events_default_stream_revision ON event_store.events_default USING btree (stream, revision)
-CREATE UNIQUE INDEX functions_pkey ON event_store.functions USING btree (name)
-CREATE UNIQUE INDEX head_pkey ON event_store.head USING btree (id)
-CREATE UNIQUE INDEX migrations_pkey ON event_store.migrations USING btree (name)
-CREATE UNIQUE INDEX streams_pkey ON event_store.streams USING btree (name)
-CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_store.event_tags FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()
-CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_store.events FOR EACH ROW EXECUTE FUNCTION event_store.refuse_change()
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.event_tags FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_store.events_default FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()
-view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone)
-view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone)
-view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone)
-function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body b2a017486f9624959e730d8a553e513e
-function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body 3807719b3da5202ff2d595854df8f8ad
-function create_events_partition(month date) returns boolean set search_path=event_store, pg_temp, body 01452fabf895e4f7b3acca5e3b26dae8
-function create_optional_index(kind text) returns void set search_path=event_store, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0
-function ensure_events_partitions(ahead integer) returns integer set search_path=event_store, pg_temp, body d13517ac169b00fa8b2aa1378281af78
-function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341
-function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=event_store, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0
+CREATE UNIQUE INDEX event_tags_pkey ON event_tags USING btree (tag, "position")
+CREATE UNIQUE INDEX events_default_id ON events_default USING btree (id)
+CREATE UNIQUE INDEX events_default_position ON events_default USING btree ("position")
+CREATE UNIQUE INDEX events_default_stream_revision ON events_default USING btree (stream, revision)
+CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)
+CREATE UNIQUE INDEX head_pkey ON head USING btree (id)
+CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)
+CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)
+CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON events_default FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events_default FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));
+view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;
+view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;
+function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body 964a6f58dcf73e2351d9ddc83788e278
+function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body b25e9bc00b368b13b03913a24295c94e
+function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882
+function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0
+function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78
+function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341
+function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0
 function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5
-function verify_log() returns TABLE(fault text, found bigint, example text) set search_path=event_store, pg_temp, body 4d0e7fcc183b37184cb3d714e88f3643
+function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body 4d0e7fcc183b37184cb3d714e88f3643

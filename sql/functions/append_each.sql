@@ -31,7 +31,9 @@
 --                      3 condition not met: position of a match
 --                      4 tombstoned: stream
 --                      5 id used for something else: that id, its position
---              2 to 5 stand in the rows of all writes of the request
+--                      6 condition after a position that the log has not
+--                        reached: the last position
+--              2 to 6 stand in the rows of all writes of the request
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
 CREATE OR REPLACE FUNCTION event_store.append_each(
@@ -77,7 +79,7 @@ BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'ES002';
   END IF;
-  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
+  PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
   INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1;
   v_position := v_start;
@@ -141,6 +143,10 @@ BEGIN
       WHERE q.request = p_of[v_write];
       IF v_place IS NOT NULL THEN
         v_outcome := 3;
+      ELSIF v_position < ANY (SELECT q.after FROM unnest(p_condition, p_after) AS q (request, after)
+                              WHERE q.request = p_of[v_write]) THEN
+        v_outcome := 6;
+        v_place := v_position;
       END IF;
     END IF;
 
@@ -234,7 +240,7 @@ BEGIN
       id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
     WHERE h.id = 1;
     IF p_notify THEN
-      PERFORM pg_notify('event_store', '');
+      PERFORM pg_notify(current_schema(), '');
     END IF;
   END IF;
 END

@@ -30,6 +30,8 @@
 --                      3 condition not met: position of a match
 --                      4 tombstoned
 --                      5 id used for something else: that id, its position
+--                      6 condition after a position that the log has not
+--                        reached: the last position
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
 CREATE OR REPLACE FUNCTION event_store.append_many(
@@ -66,7 +68,7 @@ BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'ES002';
   END IF;
-  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
+  PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
   INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1;
 
@@ -87,9 +89,13 @@ BEGIN
 
   IF p_condition IS NOT NULL THEN
     FOR r IN
-      SELECT q.o, first_match(q.after, string_to_array(q.types, E'\x1f'), string_to_array(q.tags, E'\x1f')) AS place
+      SELECT q.o, q.after, first_match(q.after, string_to_array(q.types, E'\x1f'), string_to_array(q.tags, E'\x1f')) AS place
       FROM unnest(p_condition, p_after, p_types, p_match) AS q (o, after, types, tags)
     LOOP
+      IF r.after > v_position AND v_outcome[r.o] IN (0, 3) THEN
+        v_outcome[r.o] := 6;
+        v_place[r.o] := v_position;
+      END IF;
       IF r.place IS NOT NULL AND v_outcome[r.o] IN (0, 3) THEN
         v_outcome[r.o] := 3;
         v_place[r.o] := least(v_place[r.o], r.place);
@@ -164,7 +170,7 @@ BEGIN
       id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
     WHERE h.id = 1;
     IF p_notify THEN
-      PERFORM pg_notify('event_store', '');
+      PERFORM pg_notify(current_schema(), '');
     END IF;
   END IF;
   RETURN QUERY SELECT u.k,

@@ -4,19 +4,28 @@
 -- returns  whether it was made now
 --
 -- Events of the month that the default partition caught are moved into it. Run
--- as the owner; waits for appends under way and holds them up while it moves.
+-- as the owner; waits for appends and reads under way and holds them up while it
+-- moves. Gives up after 5 seconds of waiting, so that a long read (a dump of the
+-- database) does not hold up the appends: try again after it.
 CREATE OR REPLACE FUNCTION event_store.create_events_partition(month date)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO'
+SET lock_timeout = '5s'
 AS $$
 DECLARE
   from_at timestamptz := date_trunc('month', month::timestamp) AT TIME ZONE 'UTC';
   to_at timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
   name text := to_char(month, '"events_"YYYY_MM');
 BEGIN
-  PERFORM pg_advisory_xact_lock(1163088961, 'event_store.head'::regclass::oid::integer);
-  IF to_regclass(format('event_store.%I', name)) IS NOT NULL THEN
+  -- asked at every start: a month that is there costs no lock
+  IF to_regclass(format('%I.%I', current_schema(), name)) IS NOT NULL THEN
+    RETURN false;
+  END IF;
+  PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
+  IF to_regclass(format('%I.%I', current_schema(), name)) IS NOT NULL THEN
     RETURN false;
   END IF;
   EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING CONSTRAINTS)', name);
@@ -33,7 +42,7 @@ BEGIN
   EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, from_at, to_at);
   EXECUTE format(
     'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %I
-     FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change()', name);
+     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
   RETURN true;
 END
 $$;

@@ -11,7 +11,7 @@ import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
-import { CliFailure, type ExitCode, fromError } from "./CliFailure.ts"
+import { CliFailure, type ExitCode, fromError, usage } from "./CliFailure.ts"
 import { makeRoot } from "./Commands.ts"
 import { Out } from "./Out.ts"
 import { printable, styled } from "./Text.ts"
@@ -32,13 +32,14 @@ export const run = (
   version: string
 ): Effect.Effect<ExitCode, never, Command.Environment | Out> =>
   Effect.gen(function*() {
-    const { canColor } = yield* TerminalCapabilities
-    const color = valueOf(args, ["--color"]) ?? "auto"
-    const isColored = color === "always" || (color === "auto" && canColor)
+    const { canColor, canPrompt } = yield* TerminalCapabilities
     const out = yield* Out
-    return yield* Command.runWith(makeRoot(), { version })(args).pipe(
+    const command = args.includes("--wizard") && !canPrompt
+      ? Effect.fail(NO_WIZARD)
+      : Command.runWith(makeRoot(), { version })(args)
+    return yield* command.pipe(
       Effect.as<ExitCode>(0),
-      Effect.provideService(CliOutput.Presenter, makePresenter(out, isColored, isMachine(args))),
+      Effect.provideService(CliOutput.Presenter, makePresenter(out, isColored(args, canColor), isMachine(args))),
       Effect.provideService(References.LogToStderr, true),
       Effect.provideService(References.MinimumLogLevel, "Warn"),
       Effect.catchCause((cause) =>
@@ -48,6 +49,12 @@ export const run = (
   })
 
 // internal
+
+const NO_WIZARD = usage(
+  "--wizard needs a terminal",
+  "it asks, and nobody can answer: standard input or output is not a terminal",
+  "leave it out; every command says with --help what it takes"
+)
 
 /** Errors are told by {@link report}; help that nobody asked for is one of them, except for the bare command. */
 const makePresenter = (out: Out["Service"], colors: boolean, isMachine: boolean): CliOutput.Presenter => ({
@@ -92,8 +99,9 @@ const tell = Effect.fnUntraced(function*(
   cause: Cause.Cause<unknown>,
   failure: CliFailure
 ) {
+  const { canColor } = yield* TerminalCapabilities
   const out = yield* Out
-  yield* out.note(isMachine(args) ? toJson(failure) : toText(failure, out.isNoteTerminal))
+  yield* out.note(isMachine(args) ? toJson(failure) : toText(failure, isColored(args, canColor && out.isNoteTerminal)))
   if (args.includes("--verbose")) yield* out.note(`${Cause.pretty(cause)}\n`)
   return failure.exitCode
 })
@@ -109,6 +117,11 @@ const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, " 
 /** Asked of the arguments themselves, because they may be what is wrong. */
 const isMachine = (args: ReadonlyArray<string>): boolean =>
   args.includes("--json") || /^(nd)?json$/.test(valueOf(args, ["--output", "-o"]) ?? "")
+
+const isColored = (args: ReadonlyArray<string>, auto: boolean): boolean => {
+  const color = valueOf(args, ["--color"])
+  return color === "always" || (color !== "never" && auto)
+}
 
 const valueOf = (args: ReadonlyArray<string>, names: ReadonlyArray<string>): string | undefined => {
   for (const [index, arg] of args.entries()) {

@@ -140,9 +140,9 @@ const fieldsOf = (error: object, ...names: ReadonlyArray<string>): Readonly<Reco
 const conflict = (code: string, ...names: ReadonlyArray<string>) => (error: Tagged): Words => ({
   code,
   exitCode: 4,
-  message: "the append conflicts with what is recorded",
+  message: "that conflicts with what is recorded",
   why: error.message,
-  fix: "read again, decide anew and append with what you found",
+  fix: "read again, decide anew and try with what you found",
   details: fieldsOf(error, ...names)
 })
 

@@ -55,25 +55,32 @@ function lazily<M, I, E, R>(
 }
 
 const importCommand = () =>
-  Command.make("import", {
-    file: Argument.String("file").pipe(
-      Argument.withDescription("NDJSON, plain or compressed (gzip, zstd); - for standard input")
-    ),
-    batch: Flag.Int("batch").pipe(
-      Flag.withMetavar("N"),
-      Flag.withDescription("Most events on their way at a time (default 1000)"),
-      Flag.filter((value) => value >= 1 && value <= BATCH_EVENTS_MAX, () => `expected 1 to ${BATCH_EVENTS_MAX}`),
-      Flag.withDefault(1_000)
-    ),
-    namespace: Flag.String("namespace").pipe(
-      Flag.withMetavar("NAME"),
-      Flag.withDescription("Tells equal lines of this input from those of another"),
-      Flag.withDefault("")
-    ),
-    dryRun: Flags.toggle("dry-run", "Checks every line and writes nothing"),
-    continueOnError: Flags.toggle("continue-on-error", "Goes on after a bad line"),
-    rejects: Flags.text("rejects", "FILE", "Writes bad lines to FILE, and why to FILE.reasons")
-  }, lazily(() => import("./ImportCommand.ts"), (module) => module.importCommand)).pipe(
+  Command.make(
+    "import",
+    {
+      file: Argument.String("file").pipe(
+        Argument.withDescription("NDJSON, plain or compressed (gzip, zstd); - for standard input")
+      ),
+      batch: Flag.Int("batch").pipe(
+        Flag.withMetavar("N"),
+        Flag.withDescription("Most events on their way at a time (default 1000)"),
+        Flag.filter(
+          (value) => value >= 1 && value <= BATCH_EVENTS_MAX,
+          () => `a whole number from 1 to ${BATCH_EVENTS_MAX}`
+        ),
+        Flag.withDefault(1_000)
+      ),
+      namespace: Flag.String("namespace").pipe(
+        Flag.withMetavar("NAME"),
+        Flag.withDescription("Tells equal lines of this input from those of another"),
+        Flag.withDefault("")
+      ),
+      dryRun: Flags.toggle("dry-run", "Checks every line and writes nothing"),
+      continueOnError: Flags.toggle("continue-on-error", "Goes on after a bad line"),
+      rejects: Flags.text("rejects", "FILE", "Writes bad lines to FILE, and why to FILE.reasons")
+    },
+    lazily(() => import("./ImportCommand.ts"), (module) => module.importCommand)
+  ).pipe(
     Command.withDescription(
       "Imports events, in the order of the lines: {\"stream\",\"type\",\"data\"} and maybe \"metadata\", \"tags\", " +
         "\"time\", \"id\", \"version\"; also what export writes. Importing again adds nothing; an import that was " +

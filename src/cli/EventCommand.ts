@@ -129,7 +129,7 @@ const invalid = (name: string, detail: string, reason: string) =>
   })
 
 const parse = (text: string, name: string) => {
-  const parsed = parseJson(text.trim())
+  const parsed = parseJson(text)
   return isFault(parsed) ? Effect.fail(invalid(name, parsed.detail, parsed.reason)) : Effect.succeed(parsed.value)
 }
 

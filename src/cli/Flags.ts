@@ -18,7 +18,7 @@ export const natural = (name: string, metavar: string, description: string) =>
   Flag.Int(name).pipe(
     Flag.withMetavar(metavar),
     Flag.withDescription(description),
-    Flag.filter((value) => value >= 0, (value) => `expected a whole number that is not negative, got ${value}`)
+    Flag.filter((value) => value >= 0, () => "a whole number that is not negative")
   )
 
 /**
@@ -32,8 +32,7 @@ export const limit = (description: string, max = Number.MAX_SAFE_INTEGER) =>
     Flag.withAlias("n"),
     Flag.withMetavar("N"),
     Flag.withDescription(description),
-    Flag.filter((value) => value >= 1 && value <= max, (value) =>
-      `expected a whole number from 1 to ${max}, got ${value}`)
+    Flag.filter((value) => value >= 1 && value <= max, () => `a whole number from 1 to ${max}`)
   )
 
 /**
@@ -70,7 +69,7 @@ export const time = (name: string, description: string) =>
     Flag.withDescription(description),
     Flag.filterMap(
       (value) => Option.map(DateTime.make(ZONE.test(value) ? value : `${value}Z`), DateTime.toUtc),
-      (value) => `expected a time such as 2026-11-21T08:30:00Z or 2026-11-21, got ${value}`
+      () => "a time such as 2026-11-21T08:30:00Z or 2026-11-21"
     ),
     Flag.optional
   )
@@ -95,7 +94,7 @@ export const expected = Flag.String("expected").pipe(
   Flag.withDescription(
     "Appends only to a stream in this state: any (default), noStream, streamExists or its last revision"
   ),
-  Flag.filterMap(toExpected, (value) => `expected any, noStream, streamExists or a revision, got ${value}`),
+  Flag.filterMap(toExpected, () => "any, noStream, streamExists or a revision"),
   Flag.withDefault("any" as ExpectedRevision)
 )
 

@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
-import type * as Stream from "effect/Stream"
 import { usage } from "./CliFailure.ts"
 import { checkEvents, importEvents, type ImportOptions, type ImportProgress, type ImportSummary } from "./Import.ts"
 import { makeRejectFiles } from "./internal/rejectFiles.ts"
@@ -53,7 +53,7 @@ export const importCommand = Effect.fnUntraced(function*(input: ImportInput, set
   let latest: ImportProgress | undefined
   const run = Effect.gen(function*() {
     const onReject = input.continueOnError ? yield* makeRejectFiles(Option.getOrUndefined(input.rejects)) : undefined
-    const options: ImportOptions<Effect.Error<ReturnType<NonNullable<typeof onReject>>>> = {
+    const options: ImportOptions<PlatformError> = {
       batchSizeEvents: input.batch,
       namespace: input.namespace,
       onReject,
@@ -86,7 +86,7 @@ const CHUNK_SIZE_BYTES = 256 * 1024
 const open = Effect.fnUntraced(function*(file: string) {
   if (file === "-") {
     const stdio = yield* Stdio.Stdio
-    return { source: stdio.stdin as Stream.Stream<Uint8Array, Stream.Error<typeof stdio.stdin>>, sizeBytes: undefined }
+    return { source: stdio.stdin, sizeBytes: undefined }
   }
   const fs = yield* FileSystem.FileSystem
   // fails for a missing file before a store is made

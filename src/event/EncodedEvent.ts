@@ -46,10 +46,11 @@ export interface EncodedEvent {
  * An id is made for each event without one. `batch` counts events, bytes and
  * ids over all the writes of one append, so that its limits hold for the sum.
  *
- * Everything that JSON would drop or change in silence is refused: `undefined`,
+ * Values that JSON would drop or change in silence are refused: `undefined`,
  * functions, symbols, bigints, `NaN` and infinities, maps, sets, dates and other
  * class instances (encode them with a Schema first), lone surrogates, cycles.
- * `-0` becomes `0`.
+ * What is looked at is what JSON looks at: elements, and own enumerable
+ * properties with string keys. `-0` becomes `0`.
  *
  * @category encoding
  * @since 0.1.0

@@ -53,7 +53,7 @@ export type InvalidInputReason = typeof InvalidInputReason.Type
  * @category errors
  * @since 0.1.0
  */
-export class InvalidInput extends Schema.TaggedError<InvalidInput>("effect-event-store/event/InvalidInput/InvalidInput")(
+export class InvalidInput extends Schema.TaggedError<InvalidInput>("effect-event-store/event/InvalidInput")(
   "InvalidInput",
   {
     reason: InvalidInputReason,

@@ -238,7 +238,8 @@ const LOG_SEGMENT_SIZE_BYTES = 16 * 1024 * 1024
 const settingsFor = (durability: Durability, checkpointAfterBytes: number): Readonly<Record<string, string>> => ({
   // Bounds the memory of the process, and how long a checkpoint holds up everything else.
   shared_buffers: "32MB",
-  // The smallest there is: deep recursion fails with 54001 before it overflows WebAssembly's stack and breaks PGlite.
+  // The smallest there is: most recursion fails with 54001 before it overflows WebAssembly's stack and breaks PGlite.
+  // A jsonb value nests 1,265 deep with it (measured).
   max_stack_depth: "100kB",
   min_wal_size: megabytes(2 * LOG_SEGMENT_SIZE_BYTES),
   max_wal_size: megabytes(Math.max(2 * LOG_SEGMENT_SIZE_BYTES, checkpointAfterBytes)),

@@ -54,7 +54,7 @@ export type PgliteErrorReason = typeof PgliteErrorReason.Type
  * @category errors
  * @since 0.1.0
  */
-export class PgliteError extends Schema.TaggedError<PgliteError>("effect-event-store/pglite/PgliteError/PgliteError")(
+export class PgliteError extends Schema.TaggedError<PgliteError>("effect-event-store/pglite/PgliteError")(
   "PgliteError",
   {
     reason: PgliteErrorReason,

@@ -22,6 +22,7 @@ import { fromStorage } from "../store/fromStorage.ts"
 import type { LogQuery, Storage } from "../store/Storage.ts"
 import * as Committer from "./internal/committer.ts"
 import * as HeadWatcher from "./internal/headWatcher.ts"
+import { quoteName } from "./internal/identifiers.ts"
 import * as reads from "./internal/reads.ts"
 import { STREAM_COLUMNS, eventColumns, toDescription, toEvent } from "./internal/rows.ts"
 import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
@@ -48,7 +49,8 @@ export interface PgEventStoreSettings {
   readonly lockTimeout: Duration.Duration
   /**
    * How long an append whose connection was lost is asked about before
-   * `AppendOutcomeUnknown`. 30 seconds by default.
+   * `AppendOutcomeUnknown`. 30 seconds by default. A connection that stays
+   * silent for longer than `lockTimeout` and this together counts as lost.
    */
   readonly resolveTimeout: Duration.Duration
   /**
@@ -114,28 +116,39 @@ const make: Effect.Effect<
   StorageError,
   PgClient.PgClient | Scope.Scope | Reactivity.Reactivity
 > = Effect.gen(function*() {
-  const { config } = yield* PgClient.PgClient
-  const schema = yield* SchemaName
+  // a pool says here how many connections it has
+  const config: PgClient.PgPoolConfig = (yield* PgClient.PgClient).config
+  const channel = yield* SchemaName
+  const schema = quoteName(channel)
   const settings = yield* Settings
   yield* requireCurrent
   const connect = (options: PgClient.PgPoolConfig) =>
     PgClient.make({ ...config, ...options }).pipe(storageErrors("connect"))
-  const reader = yield* connect({ startupParameters: { ...config.startupParameters, ...READER } })
+  const reader = yield* connect({
+    // the one that listens is held for good
+    maxConnections: (config.maxConnections ?? CONNECTIONS_MAX) + (settings.notifications ? 1 : 0),
+    startupParameters: { ...config.startupParameters, ...SESSION, ...READER }
+  })
   const writer = yield* connect({
     maxConnections: 1,
     multiplex: false,
-    startupParameters: { ...config.startupParameters, lock_timeout: `${Duration.toMillis(settings.lockTimeout)}` }
+    startupParameters: {
+      ...config.startupParameters,
+      ...SESSION,
+      lock_timeout: `${Duration.toMillis(settings.lockTimeout)}`
+    }
   })
   const durability = settings.durability ?? (yield* askDurability(reader))
   const head = readHead(reader, schema)
   const watcher = yield* HeadWatcher.make({
     readHead: Effect.map(head, ({ position }) => position),
-    listen: settings.notifications ? reader.listen(schema) : undefined
+    listen: settings.notifications ? reader.listen(channel) : undefined
   })
   const append = yield* Committer.make({
     writer,
     schema,
     notify: settings.notifications,
+    lockTimeout: settings.lockTimeout,
     resolveTimeout: settings.resolveTimeout,
     onCommit: watcher.report
   })
@@ -144,10 +157,16 @@ const make: Effect.Effect<
     append: outsideTransactions(yield* PgClient.PgClient, append),
     head,
     awaitGrowth: watcher.awaitGrowth,
-    changeStream: changeStream(reader, schema),
+    changeStream: changeStream(reader, schema, settings.lockTimeout),
     ...makeReads(reader, schema)
   })
 })
+
+/** Connections of a pool whose maximum is not given. */
+const CONNECTIONS_MAX = 10
+
+/** All sessions: what a role or a database has as a default must not change what a statement means. */
+const SESSION = { default_transaction_isolation: "read committed", search_path: "pg_catalog" }
 
 /** Sessions that read: their statements are made for generic plans, which prune at run time. */
 const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }

@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import { SchemaMismatch, StorageError } from "../store/EventStoreError.ts"
 import type { SchemaStatus } from "../store/StoreAdmin.ts"
+import { quoteName } from "./internal/identifiers.ts"
 import * as sqlFiles from "./internal/migrations.ts"
 import { rescueTransaction, storageErrors } from "./internal/sqlErrors.ts"
 
@@ -48,13 +49,15 @@ export const schemaNameFault = (name: string): string | undefined =>
  * @category getters
  * @since 0.1.0
  */
-export const script = (schema: string): string =>
-  [
-    ...prologue(schema),
-    ...sqlFiles.migrations.flatMap((file) => [...inSchema(schema, file.statements), recordMigration(schema, file)]),
-    ...sqlFiles.functions.flatMap((file) => [...inSchema(schema, file.statements), recordFunction(schema, file)]),
-    ensurePartitions(schema)
+export const script = (schema: string): string => {
+  const name = quoteName(schema)
+  return [
+    ...prologue(name),
+    ...sqlFiles.migrations.flatMap((file) => [...inSchema(name, file.statements), recordMigration(name, file)]),
+    ...sqlFiles.functions.flatMap((file) => [...inSchema(name, file.statements), recordFunction(name, file)]),
+    ensurePartitions(name)
   ].map((statement) => `${statement};\n`).join("\n")
+}
 
 /**
  * Says which migrations and functions are in the database.
@@ -64,7 +67,7 @@ export const script = (schema: string): string =>
  */
 export const status: Effect.Effect<SchemaStatus, StorageError, PgClient> = Effect.gen(function*() {
   const schema = yield* checkedSchema
-  const { functions, migrations } = yield* readHistory(schema).pipe(storageErrors("schemaStatus"))
+  const { functions, migrations } = yield* readHistory(quoteName(schema)).pipe(storageErrors("schemaStatus"))
   const known = new Set(sqlFiles.migrations.map((file) => file.name))
   const states = [
     ...sqlFiles.migrations.map(({ name }) => ({
@@ -109,7 +112,7 @@ export const apply = (
   Effect.gen(function*() {
     const schema = yield* checkedSchema
     const sql = yield* PgClient
-    const done = yield* sql.withTransaction(applyAll(sql, schema, options.roles === true)).pipe(
+    const done = yield* sql.withTransaction(applyAll(sql, quoteName(schema), options.roles === true)).pipe(
       rescueTransaction,
       Effect.catchTag("SqlError", (error) => Effect.fail(error).pipe(storageErrors("schemaApply")))
     )
@@ -136,7 +139,7 @@ export const layerMigrations: Layer.Layer<never, StorageError, PgClient> = Layer
 export const layerPartitions: Layer.Layer<never, never, PgClient> = Layer.effectDiscard(Effect.gen(function*() {
   const sql = yield* PgClient
   const schema = yield* SchemaName
-  const ensure = sql.unsafe(ensurePartitions(schema)).values.pipe(
+  const ensure = sql.unsafe(ensurePartitions(quoteName(schema))).values.pipe(
     Effect.catch((error) => Effect.logWarning("partitions of coming months could not be made", error))
   )
   yield* Effect.forkScoped(Effect.repeat(Effect.delay(ensure, "1 day"), Schedule.forever))
@@ -174,9 +177,11 @@ const checkedSchema: Effect.Effect<string, StorageError> = Effect.flatMap(Schema
   return fault === undefined ? Effect.succeed(schema) : Effect.fail(mismatch(fault))
 })
 
+// From here on the name of the schema is quoted: it may be a word of SQL.
+
 /** The SQL files are written for the default name; a role's name only begins with it. */
 const inSchema = (schema: string, statements: ReadonlyArray<string>): ReadonlyArray<string> =>
-  schema === "event_store" ? statements : statements.map((text) => text.replaceAll(/\bevent_store\b/g, schema))
+  schema === quoteName("event_store") ? statements : statements.map((text) => text.replaceAll(/\bevent_store\b/g, schema))
 
 const prologue = (schema: string): ReadonlyArray<string> => [
   `CREATE SCHEMA IF NOT EXISTS ${schema}`,

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import type { StorageError } from "../store/EventStoreError.ts"
 import { type HealthCheck, StoreAdmin } from "../store/StoreAdmin.ts"
 import { CATALOG } from "./internal/catalog.ts"
+import { quoteName } from "./internal/identifiers.ts"
 import { catalog as expectedCatalog } from "./internal/migrations.ts"
 import { storageErrors } from "./internal/sqlErrors.ts"
 import * as PgMigrations from "./PgMigrations.ts"
@@ -25,17 +26,15 @@ export const layer = (storage: "postgres" | "pglite"): Layer.Layer<StoreAdmin, n
   Layer.effect(StoreAdmin, make(storage))
 
 /**
- * Describes the schema as it is, a line each thing, with names as in `sql/`.
+ * Describes the schema as it is, a line each thing; the same whatever its name.
  *
  * @category operations
  * @since 0.1.0
  */
 export const describeCatalog: Effect.Effect<ReadonlyArray<string>, StorageError, PgClient> = Effect.gen(function*() {
   const sql = yield* PgClient
-  const schema = yield* PgMigrations.SchemaName
-  const rows = yield* sql.unsafe(CATALOG, [schema]).values.pipe(storageErrors("schemaVerify"))
-  const own = new RegExp(`\\b${schema}\\b`, "g")
-  return rows.map(([line]) => String(line).replace(own, "event_store"))
+  const rows = yield* sql.unsafe(CATALOG, [yield* PgMigrations.SchemaName]).values.pipe(storageErrors("schemaVerify"))
+  return rows.map(([line]) => String(line))
 })
 
 // internal
@@ -62,10 +61,10 @@ const make = Effect.fnUntraced(function*(storage: "postgres" | "pglite") {
       return unfinished.length > 0 ? unfinished : differences(expectedCatalog, yield* describeCatalog)
     })),
     createIndex: (kind) =>
-      Effect.asVoid(run("createIndex", `SELECT ${schema}.create_optional_index('${kind}')`)),
+      Effect.asVoid(run("createIndex", `SELECT ${quoteName(schema)}.create_optional_index('${kind}')`)),
     checkHealth: inContext(checkHealth(storage)),
     verifyLog: Effect.map(
-      run("verifyLog", `SELECT fault, found::float8, example FROM ${schema}.verify_log()`),
+      run("verifyLog", `SELECT fault, found::float8, example FROM ${quoteName(schema)}.verify_log()`),
       (rows) =>
         rows.map(([fault, found, example]) => `${fault}: ${found}${example === null ? "" : ` (for example ${example})`}`)
     )
@@ -106,7 +105,7 @@ const checkHealth = (storage: "postgres" | "pglite") =>
       status.isCurrent ? `${schema} is current` : `${schema} is not this version's`,
       "run \"event-store schema status\", then \"event-store schema apply\""
     )
-    return isThere ? [...server, schemaCheck, ...(yield* checkLog(sql, schema, storage))] : [...server, schemaCheck]
+    return isThere ? [...server, schemaCheck, ...(yield* checkLog(sql, quoteName(schema), storage))] : [...server, schemaCheck]
   })
 
 /** Largest difference of the clocks that is not worth a word, in milliseconds. */

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import { BeginTransaction } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, Revision } from "../event/Revision.ts"
@@ -19,6 +20,7 @@ import type { AppendAllOptions, AppendAllResult, AppendResult } from "../store/E
 import { type AppendError, AppendOutcomeUnknown } from "../store/EventStoreError.ts"
 import type { AppendRequest } from "../store/Storage.ts"
 import { toRequestOutcome, toStatement } from "./internal/batch.ts"
+import { quoteName } from "./internal/identifiers.ts"
 import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
 import { Settings } from "./PgEventStore.ts"
 import { SchemaName } from "./PgMigrations.ts"
@@ -66,7 +68,7 @@ export const transact = <A, E, R>(
 > =>
   Effect.gen(function*() {
     const sql = yield* PgClient
-    const schema = yield* SchemaName
+    const schema = quoteName(yield* SchemaName)
     const settings = yield* Settings
     // what is known of the append should the connection be lost from here on
     let pending: Pending<A> | undefined
@@ -83,7 +85,7 @@ export const transact = <A, E, R>(
       return done.result.alreadyAppended ? yield* Effect.fail(new DoneBefore(done)) : done
     })
     return yield* Effect.catch(
-      rescueTransaction(sql.withTransaction(transaction)),
+      rescueTransaction(sql.withTransaction(transaction)).pipe(atReadCommitted),
       (error): Effect.Effect<Done<A>, E | AppendError> => {
         if (error instanceof WorkFailed) return Effect.fail(error.error)
         if (error instanceof DoneBefore) return Effect.succeed(error.done)
@@ -96,6 +98,8 @@ export const transact = <A, E, R>(
   })
 
 // internal
+
+const atReadCommitted = Effect.provideService(BeginTransaction, "BEGIN ISOLATION LEVEL READ COMMITTED")
 
 interface Done<A> {
   readonly result: AppendAllResult
@@ -154,8 +158,10 @@ const resolve = <A>(
     ]).values
   ))
   return rescueTransaction(look).pipe(
+    atReadCommitted,
     Effect.retry({ schedule: LOOK_AGAIN }),
     Effect.timeoutOption(timeout),
+    Effect.catch(() => Effect.succeedNone),
     Effect.flatMap((found): Effect.Effect<Done<A>, AppendError> => {
       if (Option.isNone(found)) {
         const streamIds = request.writes.map(({ streamId }) => streamId)
@@ -179,5 +185,5 @@ const resolve = <A>(
         ? Effect.succeed({ result: toResult(writes), value })
         : Effect.fail(toStorageError("transact", cause))
     })
-  ) as Effect.Effect<Done<A>, AppendError>
+  )
 }

@@ -36,7 +36,8 @@ export class EventStore extends Context.Service<EventStore, {
    * **Details**
    *
    * Fails with `InvalidInput`, `RevisionConflict`, `AppendConditionFailed`,
-   * `IdempotencyConflict` or `StreamTombstoned`, and then has written nothing.
+   * `IdempotencyConflict`, `StreamTombstoned` or `PositionAheadOfLog` (a condition
+   * after a position that the log has not reached), and then has written nothing.
    * A retry with the same ids, types, versions, data and tags returns the
    * original result, whatever `expected` and `condition` say by now (metadata
    * may differ: it may name the retry). A connection that is lost on the way is

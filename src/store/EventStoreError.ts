@@ -145,7 +145,8 @@ export class AppendOutcomeUnknown
 /**
  * Represents a position that the log has not reached: it is of another store,
  * or of a history that was restored to an earlier point. Reading on from there
- * would skip events in silence.
+ * would skip events in silence, and a condition after it would always hold.
+ * Nothing was written.
  *
  * @category errors
  * @since 0.1.0
@@ -276,6 +277,7 @@ export type AppendError =
   | RevisionConflict
   | AppendConditionFailed
   | IdempotencyConflict
+  | PositionAheadOfLog
   | StreamTombstoned
   | AppendOutcomeUnknown
   | StorageError

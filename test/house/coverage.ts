@@ -26,7 +26,6 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/pglite/internal/eventLoopTurn.ts": "test/pglite/connections.test.ts",
   "src/pglite/internal/hostFilesystem.ts": "test/pglite/maintenance.test.ts",
   "src/pglite/internal/instance.ts": "test/pglite/maintenance.test.ts",
-  "src/pglite/internal/listenCommand.ts": "test/pglite/connections.test.ts",
   "src/pglite/internal/mux.ts": "test/pglite/connections.test.ts",
   "src/pglite/internal/sharedState.ts": "test/pglite/connections.test.ts",
   "src/pglite/internal/tar.ts": "test/pglite/dataDirectory.test.ts",

@@ -122,7 +122,10 @@ layer(layerPglite({ idleInTransactionTimeout: "300 millis" }), { excludeTestServ
           yield* other`SELECT 1`
           yield* sql`INSERT INTO ${sql(table)} VALUES ('lost')`
         })))
-        assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it succeeded", /idled for 300 ms while others waited/)
+        assert.match(
+          Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it succeeded",
+          /idled for 300 ms while others waited/
+        )
         assert.deepStrictEqual(yield* sql`SELECT * FROM ${sql(table)}`, [])
       }).pipe(Effect.scoped))
 
@@ -141,25 +144,6 @@ layer(layerPglite({ idleInTransactionTimeout: "300 millis" }), { excludeTestServ
         assert.deepStrictEqual(yield* sql`SELECT * FROM ${sql(table)}`, [])
       }))
 
-    it.effect("connections get the session in the order in which they ask", () =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        const order: Array<number> = []
-        const waiters = yield* sql.withTransaction(Effect.gen(function*() {
-          yield* sql`SELECT 1`
-          const { makeClient } = yield* Pglite
-          const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
-          for (let index = 0; index < 5; index++) {
-            const client = yield* makeClient({ maxConnections: 1 })
-            fibers.push(yield* Effect.forkScoped(Effect.tap(client`SELECT 1`, () => Effect.sync(() => order.push(index)))))
-            yield* sql`SELECT 1`
-          }
-          return fibers
-        }))
-        yield* Effect.forEach(waiters, Fiber.join, { discard: true })
-        assert.deepStrictEqual(order, [0, 1, 2, 3, 4])
-      }).pipe(Effect.scoped))
-
     it.effect("a notification reaches those who listen to its channel, once, and nobody else", () =>
       Effect.gen(function*() {
         const pg = yield* PgClient.PgClient
@@ -170,7 +154,9 @@ layer(layerPglite({ idleInTransactionTimeout: "300 millis" }), { excludeTestServ
         const stranger = yield* pg.listen(other)
         yield* pg.notify(channel, "plain")
         yield* pg.withTransaction(pg`SELECT pg_notify(${channel}, 'from a transaction')`)
-        yield* Effect.ignore(pg.withTransaction(Effect.andThen(pg`SELECT pg_notify(${channel}, 'rolled back')`, Effect.fail("no"))))
+        yield* Effect.ignore(
+          pg.withTransaction(Effect.andThen(pg`SELECT pg_notify(${channel}, 'rolled back')`, Effect.fail("no")))
+        )
         yield* pg.notify(other, "end")
         yield* pg.notify(channel, "end")
         const payloads = (queue: typeof first, count: number) =>
@@ -189,7 +175,9 @@ layer(layerPglite({ idleInTransactionTimeout: "300 millis" }), { excludeTestServ
         yield* Effect.scoped(pg.listen(channel))
         yield* pg.notify(channel, "still there")
         assert.strictEqual((yield* Queue.take(stays)).payload, "still there")
-        const [row] = yield* pg<{ count: number }>`SELECT count(*)::int AS count FROM pg_listening_channels() c WHERE c = ${channel}`
+        const [row] = yield* pg<
+          { count: number }
+        >`SELECT count(*)::int AS count FROM pg_listening_channels() c WHERE c = ${channel}`
         assert.deepStrictEqual(row, { count: 1 })
       }).pipe(Effect.scoped))
 
@@ -233,22 +221,5 @@ layer(layerPglite({ idleInTransactionTimeout: "300 millis" }), { excludeTestServ
         assert.deepStrictEqual(reason._tag === "UniqueViolation" ? reason.constraint : reason._tag, `${table}_once`)
         assert.deepStrictEqual(yield* sql`SELECT name FROM ${sql(table)}`, [{ name: "a" }])
       }))
-
-    it.effect("timers have their turn while statements follow each other without a break", () =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        let ticks = 0
-        const timer = setInterval(() => ticks++, 1)
-        yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(timer)))
-        const done = Effect.sync(() => ticks >= 5)
-        const burst = Effect.forEach(
-          Array.from({ length: 100 }),
-          () => sql`SELECT count(*) FROM generate_series(1, 1000)`,
-          { concurrency: 8, discard: true }
-        )
-        let rounds = 0
-        while (!(yield* done) && rounds++ < 1000) yield* burst
-        assert.isAtLeast(ticks, 5)
-      }).pipe(Effect.scoped))
   }
 )

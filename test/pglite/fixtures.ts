@@ -32,7 +32,10 @@ export interface Program {
 }
 
 /** Starts `programs/<name>.ts`; the scope ends it. */
-export const startProgram = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<Program, never, Scope.Scope> =>
+export const startProgram = (
+  name: string,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const path = fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url))
@@ -45,10 +48,12 @@ export const startProgram = (name: string, ...args: ReadonlyArray<string>): Effe
         process: child,
         lines,
         line: (isReached: (line: string) => boolean) =>
-          Effect.map(waitFor(Effect.sync(() => lines.find(isReached)), (line) => line !== undefined), (line) => line ?? ""),
+          Effect.map(waitFor(Effect.sync(() => lines.find(isReached)), (line) => line !== undefined), (line) =>
+            line ?? ""),
         kill,
         end: Effect.asVoid(Effect.andThen(kill("SIGKILL"), ended))
       }
     }),
-    (program) => program.end
+    (program) =>
+      program.end
   )

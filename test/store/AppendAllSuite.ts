@@ -9,6 +9,7 @@ import {
   assertFailure,
   assertInvalid,
   head,
+  indexes,
   positionsOf,
   proposed,
   proposedMany,
@@ -173,6 +174,18 @@ export const appendAllTests = (it: StoreTests): void => {
         "streamConditions[1].streamId"
       )
       yield* assertInvalid(store.appendAll({ writes: [] }), "EmptyBatch", "writes")
+    }))
+
+  it.effect("appendAll takes 1,000 streams, written to or claimed, and not one more", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const writes = indexes(500).map(
+        () => ({ streamId: someStream(), expected: "any", events: proposedMany(1) } as const)
+      )
+      const streamConditions = indexes(501).map(() => ({ streamId: someStream(), expected: "noStream" } as const))
+      yield* assertInvalid(writingNothing(store.appendAll({ writes, streamConditions })), "BatchTooLarge", "writes")
+      const result = yield* store.appendAll({ writes, streamConditions: streamConditions.slice(1) })
+      assert.strictEqual(result.writes.length, 500)
     }))
 
   it.effect("A5 appendAll writes to 1,000 streams at once", () =>

@@ -11,6 +11,7 @@ import {
   append,
   assertFailure,
   head,
+  indexes,
   oneOf,
   proposed,
   readAll,
@@ -132,6 +133,36 @@ export const conditionTests = (it: StoreTests): void => {
           position: before + 1 + index
         })
       }
+    }))
+
+  it.effect("a condition may have 64 items of 64 types and 64 tags, and an event 64 of the longest tags", () =>
+    Effect.gen(function*() {
+      const suffix = someName()
+      const tags = indexes(64).map((index) => `${index}${suffix}`.padEnd(512, "x"))
+      const { position } = yield* append(someStream(), "any", [proposed("Wide", { tags })])
+      assert.deepStrictEqual((yield* readAll({ after: position - 1 }))[0]!.tags, tags.toSorted())
+      const types = indexes(63).map((index) => `${index}${suffix}`)
+      const query = indexes(64).map((index) => ({ types: [...types, index === 63 ? "Wide" : "None"], tags }))
+
+      yield* assertFailure(append(someStream(), "any", [proposed()], { query, after: position - 1 }), {
+        _tag: "AppendConditionFailed",
+        after: position - 1,
+        position
+      })
+      yield* append(someStream(), "any", [proposed()], { query: query.slice(0, 63), after: position - 1 })
+    }))
+
+  it.effect("a condition after a position that the log has not reached is refused, alone and among others", () =>
+    Effect.gen(function*() {
+      const after = (yield* head) + 1_000_000
+      const conditional = () =>
+        append(someStream(), "any", [proposed()], { query: [{ tags: [someName()] }], after }).pipe(Effect.flip)
+
+      assert.strictEqual((yield* writingNothing(conditional()))._tag, "PositionAheadOfLog")
+      const failures = yield* writingNothing(
+        Effect.all(Array.from({ length: 20 }, conditional), { concurrency: "unbounded" })
+      )
+      assert.deepStrictEqual(new Set(failures.map(({ _tag }) => _tag)), new Set(["PositionAheadOfLog"]))
     }))
 
   it.effect("conditions answer as the definition of a query does, for random queries over a random history", () =>

@@ -98,6 +98,11 @@ export const readLogTests = (it: StoreTests): void => {
       assert.deepStrictEqual(yield* places({ after: 2, until: 3 }), [3])
       assert.deepStrictEqual(yield* places({ after: 3, until: 3 }), [])
       assert.deepStrictEqual(yield* places({ after: 5, until: 3 }), [])
+      assert.deepStrictEqual(yield* readPage({ after: before + 5, until: before + 3 }), {
+        events: [],
+        position: before + 5,
+        isEnd: true
+      } as never)
       assert.deepStrictEqual(yield* places({ after: 8, until: 99 }), [9, 10])
       assert.deepStrictEqual(yield* places({ limit: 2 }), [1, 2])
       assert.deepStrictEqual(yield* places({ until: 3, limit: 2 }), [1, 2])
@@ -300,6 +305,20 @@ export const readLogTests = (it: StoreTests): void => {
         position: Number.MAX_SAFE_INTEGER
       })
       assert.deepStrictEqual(yield* store.readPage({ after: end }), { events: [], position: end, isEnd: true })
+    }))
+
+  it.effect("a filter may name 1,000 of everything", () =>
+    Effect.gen(function*() {
+      const before = yield* head
+      const [type, tag] = [someName("T"), someName("t")]
+      const streamId = someStream()
+      const more = (name: string) => [...indexes(999).map((index) => `${name}${index}`), name]
+      yield* append(streamId, "any", [proposed(), proposed(type, { tags: [tag] })])
+      const filter = { types: more(type), streamIds: more(streamId), categories: more("thing") }
+      for (const direction of ["forwards", "backwards"] as const) {
+        const after = direction === "forwards" ? before : undefined
+        assert.deepStrictEqual(positionsOf(yield* readAll({ after, filter, direction })), [before + 2])
+      }
     }))
 
   it.effect("readAll and readPage refuse bounds and limits that cannot be", () =>

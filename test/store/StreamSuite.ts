@@ -253,6 +253,24 @@ export const streamTests = (it: StoreTests): void => {
       }
     }))
 
+  it.effect("listStreams puts a stream at its new place after every append", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const category = someCategory()
+      const [one, two, three] = [`${category}-1`, `${category}-2`, `${category}-3`]
+      const order = (sort: "updated" | "events") =>
+        Effect.map(store.listStreams({ category, sort }), ({ streams }) => namesOf(streams))
+      for (const streamId of [one, two, three]) yield* append(streamId, "noStream", proposedMany(1))
+      assert.deepStrictEqual(yield* order("updated"), [one, two, three])
+      assert.deepStrictEqual(yield* order("events"), [one, two, three])
+      yield* append(one, 0, proposedMany(2))
+      assert.deepStrictEqual(yield* order("updated"), [two, three, one])
+      assert.deepStrictEqual(yield* order("events"), [two, three, one])
+      yield* append(two, 0, proposedMany(1))
+      assert.deepStrictEqual(yield* order("updated"), [three, one, two])
+      assert.deepStrictEqual(yield* order("events"), [three, two, one])
+    }))
+
   it.effect("listStreams narrows by prefix, in which no character has a meaning of its own, and by category", () =>
     Effect.gen(function*() {
       const category = someCategory()

@@ -2,7 +2,7 @@
  * Following the log.
  */
 import { assert } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Stream } from "effect"
 import { EventStore, type SubscribeOptions } from "../../src/store/EventStore.ts"
 import {
   append,
@@ -60,6 +60,32 @@ export const subscribeTests = (it: StoreTests): void => {
       }
       yield* Fiber.join(follower)
       assert.deepStrictEqual(seen, indexes(20).map((index) => before + 1 + index))
+    }))
+
+  it.effect("P1 subscribe delivers what came while its consumer was busy, though nothing comes any more", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const before = yield* head
+      const release = yield* Deferred.make<void>()
+      const seen: Array<number> = []
+      const follower = yield* store.subscribe({ after: before }).pipe(
+        Stream.take(15),
+        Stream.runForEach((event) =>
+          Effect.suspend(() => {
+            seen.push(event.position)
+            return Deferred.await(release)
+          })
+        ),
+        Effect.forkChild({ startImmediately: true })
+      )
+      for (const count of indexes(15)) {
+        yield* append(someStream(), "any", proposedMany(1))
+        yield* Effect.forEach(indexes(count), () => Effect.yieldNow)
+      }
+      yield* Effect.repeat(Effect.yieldNow, { until: () => seen.length > 0 })
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(follower)
+      assert.deepStrictEqual(seen, indexes(15).map((index) => before + 1 + index))
     }))
 
   it.effect("P1 subscribe from the head delivers new events only, without a gap", () =>

@@ -10,6 +10,7 @@ import type { AppendResult } from "../../store/EventStore.ts"
 import {
   AppendConditionFailed,
   IdempotencyConflict,
+  PositionAheadOfLog,
   RevisionConflict,
   StreamTombstoned
 } from "../../store/EventStoreError.ts"
@@ -21,7 +22,12 @@ import { postingsOf } from "./postings.ts"
 export type AppendResults = Arr.NonEmptyReadonlyArray<AppendResult>
 
 /** Why nothing was recorded. */
-export type AppendRefusal = IdempotencyConflict | StreamTombstoned | RevisionConflict | AppendConditionFailed
+export type AppendRefusal =
+  | IdempotencyConflict
+  | StreamTombstoned
+  | RevisionConflict
+  | AppendConditionFailed
+  | PositionAheadOfLog
 
 /**
  * Appends everything or nothing. `now` is in milliseconds since 1970; events are
@@ -140,7 +146,10 @@ const checkClaim = (
   return isMet(expected, actual) ? undefined : new RevisionConflict({ streamId, expected, actual })
 }
 
-const findUnmetCondition = (log: Log, { condition }: AppendRequest): AppendConditionFailed | undefined => {
+const findUnmetCondition = (
+  log: Log,
+  { condition }: AppendRequest
+): AppendConditionFailed | PositionAheadOfLog | undefined => {
   if (condition === undefined) return undefined
   for (const item of condition.query) {
     const position = findMatch(log, item, condition)
@@ -148,7 +157,10 @@ const findUnmetCondition = (log: Log, { condition }: AppendRequest): AppendCondi
       return new AppendConditionFailed({ after: condition.after as Position, position: position as Position })
     }
   }
-  return undefined
+  const head = headOf(log)
+  return condition.after > head
+    ? new PositionAheadOfLog({ position: condition.after as Position, head })
+    : undefined
 }
 
 /** Place of the first event after `after` that matches the item. */

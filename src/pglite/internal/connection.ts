@@ -180,7 +180,9 @@ export class VirtualConnection extends Duplex {
         this.#builder.execute(readCString(message, HEADER_SIZE_BYTES).text)
         break
       case Frontend.describe:
-        if (message[HEADER_SIZE_BYTES] === STATEMENT) this.#builder.use(readCString(message, HEADER_SIZE_BYTES + 1).text)
+        if (message[HEADER_SIZE_BYTES] === STATEMENT) {
+          this.#builder.use(readCString(message, HEADER_SIZE_BYTES + 1).text)
+        }
         break
       case Frontend.close:
         this.#onClose(message)
@@ -189,9 +191,7 @@ export class VirtualConnection extends Duplex {
       case Frontend.sync:
         break
       default:
-        throw new Error(
-          `the embedded PostgreSQL takes no "${String.fromCharCode(type ?? 0)}" message: use the extended query protocol`
-        )
+        throw unsupported(type ?? 0)
     }
     this.#builder.add(prefixNames(message, this.#prefix))
     if (type === Frontend.sync) {
@@ -235,6 +235,11 @@ const STATEMENT = 0x53
  * find no data to copy, take it for a lost connection, and exit.
  */
 const COPY_FAIL = frame("f", cString("the embedded PostgreSQL does not take COPY FROM STDIN"))
+
+const unsupported = (type: number): Error => {
+  const name = String.fromCharCode(type)
+  return new Error(`the embedded PostgreSQL takes no "${name}" message: use the extended query protocol`)
+}
 
 /** Gathers the messages of a cycle, and what its portals would listen to. */
 class CycleBuilder {

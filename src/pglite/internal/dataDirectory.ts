@@ -132,7 +132,9 @@ const unpack = (root: string, entries: ReadonlyArray<TarEntry>): void => {
 /** Flushes all files, then all directories: the disk orders neither for us. */
 const flush = (root: string, entries: ReadonlyArray<TarEntry>): Promise<void> => {
   const files = entries.filter(({ content }) => content !== undefined).map(({ path }) => path)
-  const directories = new Set(entries.flatMap(({ content, path }) => content === undefined ? [path] : Path.dirname(path)))
+  const directories = new Set(
+    entries.flatMap(({ content, path }) => content === undefined ? [path] : Path.dirname(path))
+  )
   const each = (paths: Iterable<string>): Promise<unknown> =>
     Promise.all(Array.from(paths, (path) => flushPath(Path.join(root, path))))
   return each(files).then(() => each(directories)).then(() => flushPath(root))

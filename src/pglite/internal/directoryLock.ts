@@ -73,11 +73,14 @@ const holdSocket = (
       server.once("error", (cause: NodeJS.ErrnoException) =>
         resume(Effect.fail(cause.code === "EADDRINUSE" ? locked(directory) : noLock(directory, cause))))
       // `exclusive`: a cluster worker would share its siblings' socket.
-      server.listen({ path: name, exclusive: true }, () => resume(Effect.succeed(server.unref())))
+      server.listen({ path: name, exclusive: true }, () =>
+        resume(Effect.succeed(server.unref())))
     }),
     (server) =>
       Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
+        server.close(() =>
+          resume(Effect.void)
+        )
       })
   ))
 
@@ -89,8 +92,7 @@ const holdFile = (directory: string): Effect.Effect<void, DataDirectoryLocked | 
         Fs.constants.O_RDWR | Fs.constants.O_CREAT | Fs.constants.O_NONBLOCK | O_EXLOCK,
         0o600
       ),
-    catch: (cause) =>
-      (cause as NodeJS.ErrnoException).code === "EAGAIN" ? locked(directory) : noLock(directory, cause)
+    catch: (cause) => (cause as NodeJS.ErrnoException).code === "EAGAIN" ? locked(directory) : noLock(directory, cause)
   })
   const close = (descriptor: number): Effect.Effect<void> => Effect.sync(() => Fs.closeSync(descriptor))
   // A file system without locks opens the same file twice.

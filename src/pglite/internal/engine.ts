@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { PGlite, PGliteOptions } from "@electric-sql/pglite"
+import type { Filesystem } from "@electric-sql/pglite/basefs"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { Blob, Buffer } from "node:buffer"
@@ -22,8 +23,8 @@ export interface Engine {
   readonly run: (messages: Uint8Array) => Promise<Buffer>
   /** Ends the session in order, and releases its files and memory. */
   readonly close: () => Promise<void>
-  /** Releases the files of a broken module, and writes nothing. */
-  readonly discard: () => void
+  /** Closes the files of a broken module, and writes nothing. */
+  readonly discard: () => Promise<void>
 }
 
 /** What an engine is started with. */
@@ -44,22 +45,29 @@ export interface EngineOptions {
 export const open: (options: EngineOptions) => Effect.Effect<Engine, PgliteError> = Effect.fnUntraced(
   function*(options) {
     const module = yield* Effect.tryPromise({ try: () => import("@electric-sql/pglite"), catch: engineMissing })
-    const db = yield* Effect.tryPromise({
-      try: () => module.PGlite.create(pgliteOptions(module.PGlite.defaultStartParams, options)),
-      catch: (cause) => startFailed(options, cause)
-    })
-    return yield* Effect.mapError(engineOver(db), (cause) => startFailed(options, cause))
+    const { clusterDirectory } = options
+    const fs = clusterDirectory === undefined ? undefined : makeHostFilesystem(clusterDirectory, options)
+    return yield* Effect.tryPromise({
+      try: () => module.PGlite.create(pgliteOptions(module.PGlite.defaultStartParams, options, fs)),
+      catch: (cause) => cause
+    }).pipe(
+      Effect.flatMap((db) => engineOver(db, fs)),
+      Effect.tapError(() => Effect.promise(() => fs?.closeFs() ?? Promise.resolve())),
+      Effect.mapError((cause) => startFailed(options, cause))
+    )
   }
 )
 
 // internal
 
-const pgliteOptions = (defaults: ReadonlyArray<string>, options: EngineOptions): PGliteOptions => {
+const pgliteOptions = (
+  defaults: ReadonlyArray<string>,
+  options: EngineOptions,
+  fs: Filesystem | undefined
+): PGliteOptions => {
   const settings = options.fsync ? { ...options.settings, fsync: "on", wal_sync_method: "fsync" } : options.settings
   return {
-    ...(options.clusterDirectory === undefined
-      ? {}
-      : { dataDir: options.clusterDirectory, fs: makeHostFilesystem(options.clusterDirectory, options) }),
+    ...(fs === undefined ? {} : { fs }),
     ...(options.image === undefined ? {} : { loadDataDir: new Blob([options.image]) }),
     startParams: [
       ...(options.fsync ? defaults.filter((parameter) => parameter !== "-F") : defaults),
@@ -68,7 +76,7 @@ const pgliteOptions = (defaults: ReadonlyArray<string>, options: EngineOptions):
   }
 }
 
-const engineOver = (db: PGlite): Effect.Effect<Engine, unknown> => {
+const engineOver = (db: PGlite, fs: Filesystem | undefined): Effect.Effect<Engine, unknown> => {
   const module = db.Module as unknown as WasmModule
   const breakage = watch(module)
   const run = (messages: Uint8Array): Promise<Buffer> => {
@@ -86,7 +94,7 @@ const engineOver = (db: PGlite): Effect.Effect<Engine, unknown> => {
       serverVersion: firstValue(answer),
       run,
       close: () => db.close(),
-      discard: () => module.FS.quit()
+      discard: () => fs?.closeFs() ?? Promise.resolve()
     }))
   )
 }
@@ -95,7 +103,6 @@ const engineOver = (db: PGlite): Effect.Effect<Engine, unknown> => {
 interface WasmModule {
   _PostgresMainLoopOnce: () => void
   stackRestore: (stackPointer: number) => void
-  readonly FS: { readonly quit: () => void }
 }
 
 /** Exit status by which PGlite's own code signals an SQL error. */

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Filesystem } from "@electric-sql/pglite/basefs"
+import * as Option from "effect/Option"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 
@@ -26,7 +27,7 @@ export interface HostFilesystemOptions {
  * `F_FULLFSYNC`.
  */
 export const makeHostFilesystem = (directory: string, options: HostFilesystemOptions): Filesystem => {
-  let quit = (): void => {}
+  let mounted: HostModule | undefined
   return {
     init: (_, emscriptenOptions) =>
       Promise.resolve({
@@ -39,7 +40,7 @@ export const makeHostFilesystem = (directory: string, options: HostFilesystemOpt
               if (options.fsync) module.NODEFS.stream_ops.fsync = makeFsync(module, options.onFsync)
               module.FS.mkdirTree(CLUSTER_MOUNT)
               module.FS.mount(module.NODEFS, { root: directory }, CLUSTER_MOUNT)
-              quit = module.FS.quit
+              mounted = module
             }
           ]
         }
@@ -48,7 +49,11 @@ export const makeHostFilesystem = (directory: string, options: HostFilesystemOpt
     initialSyncFs: () => Promise.resolve(),
     dumpTar: () => Promise.reject(new Error("a cluster on disk is copied with the file system's own tools")),
     closeFs: () => {
-      quit()
+      for (const stream of mounted?.FS.streams ?? []) {
+        // One by one: a module that broke may fail for one of them, and the others are to be closed.
+        if (stream != null) closeQuietly(() => mounted?.FS.close(stream))
+      }
+      mounted = undefined
       return Promise.resolve()
     }
   }
@@ -76,9 +81,12 @@ interface HostModule {
   readonly FS: {
     readonly mkdirTree: (path: string) => void
     readonly mount: (type: unknown, options: { readonly root: string }, path: string) => void
-    readonly quit: () => void
+    readonly streams: ReadonlyArray<HostStream | null | undefined>
+    readonly close: (stream: HostStream) => void
   }
 }
+
+const closeQuietly = Option.liftThrowable((close: () => void) => close())
 
 const WAL_SEGMENT = new RegExp(`\\${Path.sep}pg_wal\\${Path.sep}[0-9A-F]{24}$`)
 

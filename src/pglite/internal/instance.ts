@@ -47,7 +47,7 @@ export interface Instance {
  * recovers every committed transaction from the log; meanwhile connections
  * wait. In memory there is nothing to recover, and every connection fails.
  *
- * The closing waits up to `DRAIN_DURATION_MAX` for statements and
+ * The closing waits up to `DRAIN_MS_MAX` for statements and
  * transactions, writes a checkpoint, and releases the lock last.
  */
 export const make: (
@@ -87,8 +87,8 @@ export const make: (
 
 // internal
 
-/** How long the closing of a scope waits for statements and transactions. */
-const DRAIN_DURATION_MAX = Duration.seconds(5)
+/** Milliseconds that the closing of a scope waits for statements and transactions. */
+const DRAIN_MS_MAX = 5000
 
 interface Breakage {
   readonly engine: Engine.Engine
@@ -121,7 +121,7 @@ const openPlace = (
 const replace = (mux: Mux, options: Engine.EngineOptions, { cause, engine }: Breakage): Effect.Effect<void> =>
   Effect.gen(function*() {
     yield* Effect.logError("The embedded PostgreSQL broke", cause)
-    yield* Effect.ignore(Effect.try({ try: () => engine.discard(), catch: (failure) => failure }))
+    yield* discard(engine)
     if (options.clusterDirectory === undefined) return yield* lostMemory(cause)
     mux.attach(yield* Engine.open(options))
     yield* Effect.logInfo("The embedded PostgreSQL was opened again, with everything that was committed")
@@ -132,6 +132,8 @@ const replace = (mux: Mux, options: Engine.EngineOptions, { cause, engine }: Bre
       })
     )
   )
+
+const discard = (engine: Engine.Engine): Effect.Effect<void> => Effect.promise(() => engine.discard())
 
 const lostMemory = (cause: unknown): Effect.Effect<never, PgliteError> =>
   Effect.fail(
@@ -146,10 +148,7 @@ const lostMemory = (cause: unknown): Effect.Effect<never, PgliteError> =>
 
 const close = (mux: Mux): Effect.Effect<void> =>
   Effect.gen(function*() {
-    yield* Effect.ignore(Effect.timeout(
-      Effect.callback<void>((resume) => mux.whenDrained(() => resume(Effect.void))),
-      DRAIN_DURATION_MAX
-    ))
+    yield* Effect.callback<void>((resume) => mux.whenDrained(DRAIN_MS_MAX, () => resume(Effect.void)))
     const engine = mux.refuse(
       new PgliteError({
         reason: "Closed",
@@ -159,7 +158,10 @@ const close = (mux: Mux): Effect.Effect<void> =>
       })
     )
     if (engine === undefined) return
-    yield* Effect.tryPromise(() =>
-      engine.run(simpleQuery("ROLLBACK")).then(() => engine.run(simpleQuery("CHECKPOINT"))).then(() => engine.close())
-    ).pipe(Effect.catchCause((cause) => Effect.logError("The embedded PostgreSQL did not close in order", cause)))
+    // PGlite's own closing writes the checkpoint of a shutdown.
+    yield* Effect.tryPromise(() => engine.run(simpleQuery("ROLLBACK")).then(() => engine.close())).pipe(
+      Effect.catchCause((cause) =>
+        Effect.andThen(discard(engine), Effect.logError("The embedded PostgreSQL did not close in order", cause))
+      )
+    )
   })

@@ -77,7 +77,8 @@ export class Mux {
 
   /** Opens a connection. It is greeted as soon as an engine is attached. */
   readonly connect = (): VirtualConnection => {
-    const connection = new VirtualConnection(this.#host, ++this.#lastId, crypto.getRandomValues(new Int32Array(1))[0] ?? 0)
+    const [secret = 0] = crypto.getRandomValues(new Int32Array(1))
+    const connection = new VirtualConnection(this.#host, ++this.#lastId, secret)
     this.#connections.set(connection.id, connection)
     const refusal = this.#refusal
     if (refusal !== undefined) queueMicrotask(() => connection.destroy(refusal))
@@ -100,9 +101,14 @@ export class Mux {
     return engine
   }
 
-  /** Calls back, once, when no cycle runs or waits and no transaction is open. */
-  whenDrained(callback: () => void): void {
-    this.#onDrained = callback
+  /** Calls back, once, when no cycle runs or waits and no transaction is open, and anyhow after `deadlineMs`. */
+  whenDrained(deadlineMs: number, callback: () => void): void {
+    const deadline = setTimeout(() => this.#onDrained?.(), deadlineMs)
+    this.#onDrained = () => {
+      clearTimeout(deadline)
+      this.#onDrained = undefined
+      callback()
+    }
     this.#reportDrained()
   }
 
@@ -211,7 +217,9 @@ export class Mux {
     const waited = idle && this.#queue.size > 0
     if (waited === (this.#idleTimer !== undefined)) return
     clearTimeout(this.#idleTimer)
-    this.#idleTimer = waited ? setTimeout(() => this.#disconnectIdleOwner(), this.#options.idleInTransactionMs) : undefined
+    this.#idleTimer = waited
+      ? setTimeout(() => this.#disconnectIdleOwner(), this.#options.idleInTransactionMs)
+      : undefined
   }
 
   #disconnectIdleOwner(): void {
@@ -231,10 +239,7 @@ export class Mux {
   }
 
   #reportDrained(): void {
-    if (this.#running || this.#owner !== undefined || this.#queue.size > 0) return
-    const callback = this.#onDrained
-    this.#onDrained = undefined
-    callback?.()
+    if (!this.#running && this.#owner === undefined && this.#queue.size === 0) this.#onDrained?.()
   }
 }
 

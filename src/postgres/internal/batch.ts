@@ -11,6 +11,7 @@ import {
   AppendConditionFailed,
   Corrupt,
   IdempotencyConflict,
+  PositionAheadOfLog,
   RevisionConflict,
   StorageError,
   StreamTombstoned
@@ -26,7 +27,12 @@ export interface BatchStatement {
 /** What became of one request of a batch. */
 export type RequestOutcome = Result.Result<
   Arr.NonEmptyReadonlyArray<AppendResult>,
-  RevisionConflict | AppendConditionFailed | IdempotencyConflict | StreamTombstoned | StorageError
+  | RevisionConflict
+  | AppendConditionFailed
+  | IdempotencyConflict
+  | PositionAheadOfLog
+  | StreamTombstoned
+  | StorageError
 >
 
 /**
@@ -55,7 +61,7 @@ export const toStatement = (
   ]
   const common = [
     PgTypes.timestamptz(columns.isTimed ? columns.idFrom : null),
-    PgTypes.timestamptz(columns.isTimed ? columns.idTo : null),
+    PgTypes.timestamptz(columns.idTo === 0 ? null : columns.idTo),
     PgTypes.bool(options.checkIds),
     PgTypes.bool(options.notify)
   ]
@@ -207,15 +213,16 @@ const toClaim = (expected: ExpectedRevision): number => {
 
 /** A UUIDv7 begins with its time in milliseconds since 1970, in 12 hexadecimal digits. */
 const readTime = (columns: { isTimed: boolean; idFrom: number; idTo: number }, id: string): void => {
-  if (id[14] !== "7") {
+  const time = id[14] === "7"
+    ? Number.parseInt(id.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(id.slice(9, 13), 16)
+    : Number.MAX_SAFE_INTEGER
+  // what PostgreSQL and Date can both say; a forged time is looked up like no time
+  if (time > YEAR_9999_MS) {
     columns.isTimed = false
     return
   }
-  const time = Number.parseInt(id.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(id.slice(9, 13), 16)
   if (time < columns.idFrom) columns.idFrom = time
   if (time > columns.idTo) columns.idTo = time
-  // what PostgreSQL and Date can both say; a forged time is looked up like no time
-  if (time > YEAR_9999_MS) columns.isTimed = false
 }
 
 const YEAR_9999_MS = 253_402_300_799_999
@@ -297,6 +304,10 @@ const toOutcome = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOut
       return position === null || id === null
         ? missing()
         : Result.fail(new IdempotencyConflict({ streamId: streamOf(request, id), id, position }))
+    case 6:
+      return position === null ? missing() : Result.fail(
+        new PositionAheadOfLog({ position: (request.condition?.after ?? 0) as Position, head: position })
+      )
     default:
       return missing()
   }

@@ -4,12 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { AppendOutcomeUnknown, StorageError, Unavailable } from "../../store/EventStoreError.ts"
 import type { AppendRequest, Storage } from "../../store/Storage.ts"
 import { type RequestOutcome, toOutcomes, toStatement } from "./batch.ts"
@@ -21,6 +22,8 @@ export interface CommitterOptions {
   readonly writer: SqlClient
   readonly schema: string
   readonly notify: boolean
+  /** How long the server lets an append wait for the append lock. */
+  readonly lockTimeout: Duration.Duration
   /** How long an append whose connection was lost is asked about before its outcome is unknown. */
   readonly resolveTimeout: Duration.Duration
   /** Called with the last position of every batch. */
@@ -42,7 +45,7 @@ export const make = (
   Effect.gen(function*() {
     const queue: Array<Entry> = []
     const isWaiting = yield* Latch.make(false)
-    const send = sender(options)
+    const settle = settler(options)
     let isClosed = false
 
     const loop = Effect.gen(function*() {
@@ -51,7 +54,7 @@ export const make = (
       yield* Effect.yieldNow
       const batch = takeBatch(queue)
       if (queue.length === 0) isWaiting.closeUnsafe()
-      if (batch.length > 0) yield* settle(send, batch, options.resolveTimeout)
+      if (batch.length > 0) yield* settle(batch)
     })
     yield* Effect.forkScoped(Effect.forever(loop))
     yield* Effect.addFinalizer(() =>
@@ -102,7 +105,11 @@ interface Entry {
 
 type Send = (
   requests: ReadonlyArray<AppendRequest>,
-  checkIds: boolean
+  options: {
+    readonly checkIds: boolean
+    /** How long to wait for the answer before the connection counts as lost. */
+    readonly patienceMs: number
+  }
 ) => Effect.Effect<ReadonlyArray<RequestOutcome>, SendFailure>
 
 /** A statement that failed, and whether it left the process. */
@@ -136,13 +143,16 @@ const takeBatch = (queue: Array<Entry>): Array<Entry> => {
   return batch
 }
 
-const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send => (requests, checkIds) => {
+const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send => (requests, { checkIds, patienceMs }) => {
   const { parameters, text } = toStatement(schema, requests, { checkIds, notify })
   return Effect.scoped(
     writer.reserve.pipe(
       Effect.mapError((error): SendFailure => ({ error, wasSent: false })),
       Effect.flatMap((connection) =>
-        Effect.mapError(connection.executeValues(text, parameters), (error): SendFailure => ({ error, wasSent: true }))
+        Effect.mapError(
+          answerWithin(patienceMs, connection.executeValues(text, parameters)),
+          (error): SendFailure => ({ error, wasSent: true })
+        )
       ),
       Effect.map((rows) => toOutcomes(requests, rows)),
       Effect.tap((outcomes) =>
@@ -156,20 +166,45 @@ const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send =>
   )
 }
 
+/**
+ * Waits for an answer so long. The statement goes on beyond that, for the scope
+ * of its connection to end it: a connection that is given back in the middle of
+ * a statement is closed at once, whereas interruption waits for the server.
+ */
+const answerWithin = <A>(patienceMs: number, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  Effect.flatMap(Effect.forkDetach(statement, { startImmediately: true }), (fiber) =>
+    Effect.timeoutOrElse(Fiber.join(fiber), {
+      duration: patienceMs,
+      orElse: () => Effect.fail(new SqlError({ reason: silence(patienceMs) }))
+    }))
+
+const silence = (patienceMs: number): ConnectionError => {
+  const message = `the server did not answer within ${patienceMs} ms`
+  return new ConnectionError({ cause: new Error(message), message, operation: "append" })
+}
+
 /** Answers every append of a batch, whatever happens on the way. */
-const settle = (
-  send: Send,
-  batch: ReadonlyArray<Entry>,
-  resolveTimeout: Duration.Duration,
-  checkIds = false
-): Effect.Effect<void> =>
-  Effect.uninterruptibleMask((restore) => attempt(send, batch, resolveTimeout, checkIds, restore)).pipe(
-    Effect.onExit((exit) =>
-      Effect.sync(() => {
-        if (Exit.isFailure(exit)) failAll(batch, (request) => unknown(request, Cause.squash(exit.cause)))
-      })
+const settler = (options: CommitterOptions) => {
+  const timing: Timing = {
+    send: sender(options),
+    lockMs: Duration.toMillis(options.lockTimeout),
+    resolveMs: Duration.toMillis(options.resolveTimeout)
+  }
+  return (batch: ReadonlyArray<Entry>): Effect.Effect<void> =>
+    Effect.uninterruptibleMask((restore) => attempt(timing, batch, false, restore)).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isFailure(exit)) failAll(batch, (request) => unknown(request, Cause.squash(exit.cause)))
+        })
+      )
     )
-  )
+}
+
+interface Timing {
+  readonly send: Send
+  readonly lockMs: number
+  readonly resolveMs: number
+}
 
 /**
  * Sends a batch until its outcome is known: again, by id, when the connection
@@ -177,32 +212,33 @@ const settle = (
  * one of them may be at fault.
  */
 const attempt: (
-  send: Send,
+  timing: Timing,
   batch: ReadonlyArray<Entry>,
-  resolveTimeout: Duration.Duration,
   checkIds: boolean,
   restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-) => Effect.Effect<void> = Effect.fnUntraced(function*(send, batch, resolveTimeout, checkIds, restore) {
+) => Effect.Effect<void> = Effect.fnUntraced(function*(timing, batch, checkIds, restore) {
   const requests = batch.map((entry) => entry.request)
   const startedAt = yield* Clock.currentTimeMillis
+  let elapsedMs = 0
   let isLost = false
   let isChecked = checkIds
   for (let tries = 0;; tries++) {
-    const result = yield* Effect.result(send(requests, isChecked))
+    const patienceMs = timing.lockMs + timing.resolveMs - elapsedMs
+    const result = yield* Effect.result(timing.send(requests, { checkIds: isChecked, patienceMs }))
     if (Result.isSuccess(result)) return answer(batch, result.success)
     const { error, wasSent } = result.failure
     const verdict = wasSent ? judge(error) : judgeConnect(error, tries)
     isLost ||= verdict === "lost"
     if (isLost) {
       isChecked = true
-      const elapsedMs = (yield* Clock.currentTimeMillis) - startedAt
-      if (elapsedMs >= Duration.toMillis(resolveTimeout)) return failAll(batch, (request) => unknown(request, error))
+      elapsedMs = (yield* Clock.currentTimeMillis) - startedAt
+      if (elapsedMs >= timing.resolveMs) return failAll(batch, (request) => unknown(request, error))
     } else if (verdict === "duplicate" && !isChecked) {
       isChecked = true
       continue
     } else if (verdict !== "again" || tries >= AGAIN_TIMES) {
       if (wasSent && batch.length > 1) {
-        for (const entry of batch) yield* attempt(send, [entry], resolveTimeout, isChecked, restore)
+        for (const entry of batch) yield* attempt(timing, [entry], isChecked, restore)
         return
       }
       return failAll(batch, () => toStorageError("append", error))

@@ -17,15 +17,17 @@ export type Verdict = "lost" | "again" | "duplicate" | "refused"
 export const judge = ({ reason }: SqlError.SqlError): Verdict => {
   switch (reason._tag) {
     case "ConnectionError":
-    case "StatementTimeoutError":
       return "lost"
     case "DeadlockError":
     case "SerializationError":
       return "again"
     case "UniqueViolation":
-      return /_id$/.test(reason.constraint) ? "duplicate" : "refused"
-    default:
-      return SHUTDOWN.has(sqlState(reason) ?? "") ? "lost" : "refused"
+      return reason.constraint.endsWith("_id") ? "duplicate" : "refused"
+    default: {
+      const code = sqlState(reason)
+      // without a code it was not the server who said no: its answer could not be read
+      return code === undefined || SHUTDOWN.has(code) ? "lost" : "refused"
+    }
   }
 }
 
@@ -66,6 +68,9 @@ const SHUTDOWN = new Set(["57P01", "57P02", "57P03", "57P05", "25P03", "25P04"])
 
 /** No such schema, table, function, column or type. */
 const MISSING = new Set(["3F000", "42P01", "42883", "42703", "42704"])
+
+/** Fewer events were recorded than were sent. */
+const ROWS_MISSING = "ES003"
 
 const HINTS: Readonly<Record<string, string>> = {
   "53100": "the disk is full: free some space and try again",
@@ -112,7 +117,7 @@ const toReason = (reason: SqlError.SqlErrorReason): StorageError["reason"] => {
       if (MISSING.has(code)) {
         return new SchemaMismatch({ detail: `${detail}: run "event-store schema apply", or provide a layer that migrates` })
       }
-      return code.startsWith("ES") || code.startsWith("XX")
+      return code === ROWS_MISSING || code.startsWith("XX")
         ? new Corrupt({ detail, cause: reason.cause })
         : new Refused({ code, detail, cause: reason.cause })
   }

@@ -1,5 +1,6 @@
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type ExpectedRevision, isMet, type Revision } from "../../event/Revision.ts"
 import type { StreamId } from "../../event/StreamId.ts"
@@ -13,8 +14,16 @@ import { rescueTransaction, storageErrors } from "./sqlErrors.ts"
  * holds here holds until the commit. Doing it again changes nothing, so a lost
  * connection needs no answer but another try.
  */
-export const changeStream = (sql: PgClient, schema: string): Storage["changeStream"] => (streamId, change) =>
-  sql.withTransaction(changeLocked(sql, schema, streamId, change)).pipe(
+export const changeStream = (
+  sql: PgClient,
+  schema: string,
+  lockTimeout: Duration.Duration
+): Storage["changeStream"] =>
+(streamId, change) =>
+  sql.withTransaction(Effect.andThen(
+    sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(lockTimeout)}`),
+    changeLocked(sql, schema, streamId, change)
+  )).pipe(
     rescueTransaction,
     Effect.catchTag("SqlError", (error) => Effect.fail(error).pipe(storageErrors("changeStream")))
   )

@@ -5,7 +5,7 @@ import { layer } from "../../../src/pglite/index.ts"
 const started = performance.now()
 const program = Effect.gen(function*() {
   console.log("open")
-  yield* Effect.never
+  return yield* Effect.never
 }).pipe(
   Effect.provide(layer({ directory: process.argv[2] })),
   Effect.catch((error) =>

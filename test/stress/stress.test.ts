@@ -1,0 +1,131 @@
+/**
+ * Many processes at once on one log, checked by what each of them saw.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { PgMigrations } from "../../src/postgres/index.ts"
+import { makeDatabase } from "../support/postgres.ts"
+import { servers } from "../support/servers.ts"
+import { start } from "./processes.ts"
+import { FILTER_NAMES } from "./requests.ts"
+import { wrongsOf } from "./trials.ts"
+import { verify } from "./verify.ts"
+
+const server = servers[0]
+if (server === undefined) throw new Error("there is no server")
+
+describe(`processes that write and follow at the same time (${server.label})`, () => {
+  it.live("three writers and two readers agree on one log, in which nothing is lost, repeated or out of order", () =>
+    Effect.gen(function*() {
+      const verdict = yield* run({ url: yield* makeDatabase(server.admin), operations: 400 })
+      assert.deepStrictEqual(wrongsOf(verdict), [])
+      assert.isAbove(verdict.acknowledged, 400)
+      assert.isAbove(verdict.deliveries, verdict.events * 2)
+    }).pipe(Effect.scoped))
+
+  it.live("appends that do not wait for each other are found out", () =>
+    Effect.gen(function*() {
+      const url = yield* makeDatabase(server.admin)
+      yield* withoutLock(url)
+      const verdict = yield* run({ url, operations: 60 })
+      assert.include(verdict.violations.map(({ invariant }) => invariant), "G4")
+      assert.isTrue(verdict.faults.some((fault) => fault.includes("positions repeat")), verdict.faults.join("\n"))
+    }).pipe(Effect.scoped))
+
+  it.live("positions that are given out before the wait are found out", () =>
+    Effect.gen(function*() {
+      const url = yield* makeDatabase(server.admin)
+      yield* withEarlyPositions(url)
+      const verdict = yield* run({ url, operations: 60 })
+      assert.include(verdict.violations.map(({ invariant }) => invariant), "G1")
+    }).pipe(Effect.scoped))
+})
+
+// internal
+
+/** Lets three writers do so many operations each, with two readers beside them. */
+const run = ({ operations, url }: { readonly url: string; readonly operations: number }) =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "event-store-stress-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+    )
+    const settings = (name: string, seed: number, followers: typeof FILTER_NAMES) => ({
+      url,
+      name,
+      seed,
+      operations,
+      followers,
+      file: join(directory, name),
+      earlier: [],
+      concurrency: seed * 6
+    })
+    const processes = yield* Effect.all([
+      start("writer", settings("a", 1, ["all"])),
+      start("writer", settings("b", 2, ["tag"])),
+      start("writer", settings("c", 3, ["category"])),
+      start("reader", settings("d", 4, FILTER_NAMES)),
+      start("reader", settings("e", 5, ["all", "stream", "query"]))
+    ])
+    for (const process of processes) yield* process.reported("idle")
+    yield* processes[0].order("end")
+    for (const process of processes) yield* process.reported("done")
+    return yield* verify({
+      url,
+      files: processes.map(({ settings }) => settings.file),
+      workers: processes.map(({ settings }) => settings.name),
+      file: join(directory, "verifier")
+    })
+  })
+
+/** Makes a schema in which the append functions are changed, and no index of the events is there to stop them. */
+const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegExp, by: string]>) =>
+  Effect.gen(function*() {
+    yield* PgMigrations.apply()
+    const sql = yield* PgClient.PgClient
+    yield* sql`CREATE SEQUENCE event_store.places INCREMENT 100`
+    const functions = yield* sql<{ definition: string }>`
+      SELECT pg_get_functiondef(oid) AS definition FROM pg_proc
+      WHERE pronamespace = 'event_store'::regnamespace AND proname LIKE 'append\\_%'`
+    assert.lengthOf(functions, 2)
+    for (const { definition } of functions) {
+      yield* sql.unsafe(changes.reduce((before, [text, by]) => {
+        const after = before.replace(text, by)
+        assert.notStrictEqual(after, before, `the function has changed: ${String(text)}`)
+        return after
+      }, definition))
+    }
+    const indexes = yield* sql<{ name: string }>`
+      SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+      WHERE c.relnamespace = 'event_store'::regnamespace AND c.relname LIKE 'event%' AND i.indisunique`
+    for (const { name } of indexes) {
+      yield* sql.unsafe(
+        name.endsWith("event_tags_pkey")
+          ? "ALTER TABLE event_store.event_tags DROP CONSTRAINT event_tags_pkey"
+          : `DROP INDEX ${name}`
+      )
+    }
+  }).pipe(
+    Effect.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })),
+    Effect.provide(Reactivity.layer)
+  )
+
+const LOCK = /PERFORM pg_advisory_xact_lock\([^;]*;/
+
+/** Several appends read the same head, and stop there for a moment. */
+const withoutLock = (url: string) =>
+  spoil(url, [[LOCK, ""], ["FROM head h WHERE h.id = 1;", "FROM head h WHERE h.id = 1; PERFORM pg_sleep(0.002);"]])
+
+/** A sequence gives the positions, and some appends are slower than others. */
+const withEarlyPositions = (url: string) =>
+  spoil(url, [
+    [LOCK, ""],
+    ["SELECT h.position,", "SELECT nextval('event_store.places'),"],
+    ["FROM head h WHERE h.id = 1;", "FROM head h WHERE h.id = 1; PERFORM pg_sleep(random() * 0.02);"],
+    ["UPDATE head h SET position = ", "UPDATE head h SET position = 0 * h.position + "]
+  ])
