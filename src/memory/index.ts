@@ -4,3 +4,5 @@
  * @since 0.1.0
  */
 export * from "./MemoryEventStore.ts"
+
+export * as MemoryStoreAdmin from "./MemoryStoreAdmin.ts"

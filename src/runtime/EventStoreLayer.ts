@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as PgClient from "@effect/sql-pg/PgClient"
+import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,8 +19,9 @@ import * as PgEventStore from "../postgres/PgEventStore.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
 import * as PgStoreAdmin from "../postgres/PgStoreAdmin.ts"
 import type { EventStore } from "../store/EventStore.ts"
-import { StorageError, Unavailable } from "../store/EventStoreError.ts"
+import type { StorageError } from "../store/EventStoreError.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
+import { layerServer } from "./internal/serverClient.ts"
 import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
 
 /**
@@ -125,19 +126,11 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
   EventStore | StoreAdmin | PgClient.PgClient | SqlClient,
   StorageError
 > => {
-  const client = PgClient.layer({
+  const client = layerServer({
     url: typeof options.url === "string" ? Redacted.make(options.url) : options.url,
     applicationName: options.applicationName ?? "event-store",
-    maxConnections: options.maxConnections ?? 10,
-    maxMessageSize: MESSAGE_SIZE_BYTES_MAX,
-    connectTimeout: "10 seconds"
-  }).pipe(
-    Layer.catch(({ message }) =>
-      Layer.effectContext(
-        Effect.fail(new StorageError({ operation: "connect", reason: new Unavailable({ detail: message }) }))
-      )
-    )
-  )
+    maxConnections: options.maxConnections ?? 10
+  })
   const settings = Effect.succeed({
     notifications: options.notifications ?? PG_DEFAULTS.notifications,
     lockTimeout: Duration.fromInputUnsafe(options.lockTimeout ?? PG_DEFAULTS.lockTimeout),
@@ -188,9 +181,6 @@ export const layerConfig: Layer.Layer<
 }))
 
 // internal
-
-/** The largest append in one message, with its arrays around it. */
-const MESSAGE_SIZE_BYTES_MAX = 64 * 1024 * 1024
 
 const PG_DEFAULTS = {
   notifications: true,

@@ -45,7 +45,7 @@ export type StoreUrl =
 export const parseStoreUrl = (text: string): StoreUrl | StoreUrlInvalid => {
   if (text === "memory:") return { _tag: "Memory" }
   if (text.startsWith("pglite:")) {
-    const directory = text.slice("pglite:".length).replace(/^\/\/(?=[^/])/, "")
+    const directory = text.slice("pglite:".length).replace(/^\/\//, "")
     if (directory.includes("\0")) return new StoreUrlInvalid({ detail: "the directory holds a NUL character" })
     return { _tag: "Pglite", directory: directory === "" ? undefined : directory }
   }

@@ -14,6 +14,12 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/store/StreamList.ts": "test/store/StreamSuite.ts",
   "src/store/fromStorage.ts": "test/store/EventStoreSuite.ts",
 
+  "src/store/StoreAdmin.ts": "test/runtime/EventStoreLayer.test.ts",
+
+  "src/runtime/StoreAdminLayer.ts": "test/cli/postgres.test.ts",
+  "src/runtime/internal/serverClient.ts": "test/runtime/EventStoreLayer.test.ts",
+
+  "src/memory/MemoryStoreAdmin.ts": "test/runtime/EventStoreLayer.test.ts",
   "src/memory/internal/": "test/store/memory.test.ts",
 
   "src/pglite/PgliteClient.ts": "test/pglite/connections.test.ts",
@@ -40,5 +46,30 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/postgres/internal/reads.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/rows.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/sqlErrors.ts": "test/store/postgres.test.ts",
-  "src/postgres/internal/streamChanges.ts": "test/store/postgres.test.ts"
+  "src/postgres/internal/streamChanges.ts": "test/store/postgres.test.ts",
+  "src/postgres/PgStoreAdmin.ts": "test/sql/schema.test.ts",
+  "src/postgres/PgTransaction.ts": "test/postgres/transaction.test.ts",
+  "src/postgres/internal/catalog.ts": "test/sql/schema.test.ts",
+  "src/postgres/internal/identifiers.ts": "test/sql/schema.test.ts",
+
+  "src/cli/Export.ts": "test/cli/Import.test.ts",
+  "src/cli/internal/decompress.ts": "test/cli/Import.test.ts",
+  "src/cli/internal/importAppender.ts": "test/cli/Import.test.ts",
+  "src/cli/internal/importResume.ts": "test/cli/Import.test.ts",
+  "src/cli/internal/importTally.ts": "test/cli/Import.test.ts",
+  "src/cli/internal/keyCounter.ts": "test/cli/lines.test.ts",
+  "src/cli/Text.ts": "test/cli/table.test.ts",
+  "src/cli/Commands.ts": "test/cli/usage.test.ts",
+  "src/cli/Flags.ts": "test/cli/usage.test.ts",
+  "src/cli/Settings.ts": "test/cli/usage.test.ts",
+  "src/cli/CliFailure.ts": "test/cli/usage.test.ts",
+  "src/cli/HelpCommand.ts": "test/cli/usage.test.ts",
+  "src/cli/main.ts": "test/cli/process.test.ts",
+  "src/cli/runMain.ts": "test/cli/process.test.ts",
+  "src/cli/Out.ts": "test/cli/process.test.ts",
+  "src/cli/Progress.ts": "test/cli/process.test.ts",
+  "src/cli/SchemaCommand.ts": "test/cli/postgres.test.ts",
+  "src/cli/DoctorCommand.ts": "test/cli/postgres.test.ts",
+  "src/cli/internal/openStore.ts": "test/cli/postgres.test.ts",
+  "src/cli/": "test/cli/Cli.test.ts"
 }

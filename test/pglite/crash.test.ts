@@ -138,7 +138,7 @@ describe("an embedded PostgreSQL that breaks", () => {
   it.live("leaves no file open", () =>
     Effect.gen(function*() {
       const directory = yield* someDirectory
-      const openFiles = () => readdirSync("/proc/self/fd").length
+      const openFiles = () => readdirSync("/dev/fd").length
       yield* Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient
         yield* sql`SELECT count(*) FROM pg_class`

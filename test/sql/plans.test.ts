@@ -26,11 +26,15 @@ const MONTH_NAMES = Array.from({ length: MONTHS }, (_, m) => month(m))
 /** Tables that a sequential scan reads too much of. */
 const isBig = (table: string): boolean => table === "event_tags" || table === "streams" || MONTH_NAMES.includes(table)
 
+/** Name of the sessions that scan tables. */
+const OTHERS = "others"
+
 const layerPlanted = (server: typeof servers[number]) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
     yield* Effect.scoped(openStore(urlOf(sql)))
-    yield* plantLog(sql, { months: MONTHS, eventsPerMonth: EVENTS_PER_MONTH, partitioned: true })
+    yield* Effect.scoped(Effect.flatMap(openSql(urlOf(sql), { applicationName: OTHERS }), (owner) =>
+      plantLog(owner, { months: MONTHS, eventsPerMonth: EVENTS_PER_MONTH, partitioned: true })))
   })).pipe(Layer.provideMerge(layerDatabase(server)))
 
 const urlOf = (sql: PgClient.PgClient): string => String(sql.config.url === undefined ? "" : redacted(sql.config.url))
@@ -49,6 +53,14 @@ const readScans = Effect.gen(function*() {
   ))
 })
 
+const othersAreGone = Effect.gen(function*() {
+  const sql = yield* PgClient.PgClient
+  yield* waitFor(
+    sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = ${OTHERS}`,
+    (rows) => rows.length === 0
+  )
+})
+
 /**
  * The tables that an operation of the store scanned. Its sessions are closed
  * before the counters are read: that is when the last counts of theirs arrive.
@@ -56,15 +68,13 @@ const readScans = Effect.gen(function*() {
 const scansOf = <A, E>(use: (open: OpenStore) => Effect.Effect<A, E>) =>
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
+    yield* othersAreGone
     const before = yield* readScans
     yield* Effect.scoped(Effect.flatMap(
-      openStore(urlOf(sql), { migrate: false, applicationName: "measured", notifications: false }),
+      openStore(urlOf(sql), { migrate: false, applicationName: OTHERS, notifications: false }),
       use
     ))
-    yield* waitFor(
-      sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'measured'`,
-      (rows) => rows.length === 0
-    )
+    yield* othersAreGone
     const after = yield* readScans
     const scans = new Map<string, Scans>()
     for (const [name, { byIndex, sequential }] of after) {
@@ -94,6 +104,7 @@ const explain = ({ parameters, text }: reads.Statement) =>
   Effect.gen(function*() {
     const sql = yield* openSql(urlOf(yield* PgClient.PgClient), {
       maxConnections: 1,
+      applicationName: OTHERS,
       startupParameters: { plan_cache_mode: "force_generic_plan", jit: "off" }
     })
     yield* sql.unsafe("DEALLOCATE ALL").unprepared

@@ -8,15 +8,15 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { existsSync } from "node:fs"
 import { layerUrl } from "../../runtime/EventStoreLayer.ts"
+import { layerAdmin, schemaNameFault } from "../../runtime/StoreAdminLayer.ts"
 import { parseStoreUrl } from "../../runtime/StoreUrl.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
 import type { StoreAdmin } from "../../store/StoreAdmin.ts"
 import { type CliFailure, fromError, notFound, usage } from "../CliFailure.ts"
 import type { Settings } from "../Settings.ts"
-import { layerAdmin, schemaNameFault } from "./adminLayer.ts"
 
-export { schemaNameFault, schemaScript } from "./adminLayer.ts"
+export { schemaNameFault, schemaScript } from "../../runtime/StoreAdminLayer.ts"
 
 /**
  * What a command does to the store: `write` makes one that is not there and

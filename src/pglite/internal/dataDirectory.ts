@@ -9,6 +9,7 @@ import * as FsPromises from "node:fs/promises"
 import * as Path from "node:path"
 import * as Process from "node:process"
 import { PgliteError, type PgliteErrorReason } from "../PgliteError.ts"
+import { HOLDER_FILE, LOCK_FILE } from "./directoryLock.ts"
 import { fsyncPath } from "./hostFilesystem.ts"
 import { CLUSTER_VERSION, readTar, type TarEntry, VERSION_FILE } from "./tar.ts"
 
@@ -72,7 +73,7 @@ const UNFINISHED = "cluster.unfinished-"
 
 /** Files of a directory that do not make it somebody else's. */
 const isOurs = (name: string): boolean =>
-  name.startsWith(".") || name === "holder.json" || name === "lock" || name === "lost+found"
+  name.startsWith(".") || name === HOLDER_FILE || name === LOCK_FILE || name === "lost+found"
 
 const io = <A>(directory: string, operation: () => A): Effect.Effect<A, PgliteError> =>
   Effect.try({ try: operation, catch: (cause) => unusable(directory, cause) })

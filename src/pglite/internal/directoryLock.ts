@@ -17,6 +17,9 @@ import { DataDirectoryLocked, PgliteError } from "../PgliteError.ts"
 /** Name of the file, in the data directory, that tells the holder's process id. */
 export const HOLDER_FILE = "holder.json"
 
+/** Name of the file that is the lock on macOS and BSD. */
+export const LOCK_FILE = "lock"
+
 /**
  * Holds the lock of an existing directory until the scope closes.
  *
@@ -88,7 +91,7 @@ const holdFile = (directory: string): Effect.Effect<void, DataDirectoryLocked | 
   const open = Effect.try({
     try: () =>
       Fs.openSync(
-        Path.join(directory, "lock"),
+        Path.join(directory, LOCK_FILE),
         Fs.constants.O_RDWR | Fs.constants.O_CREAT | Fs.constants.O_NONBLOCK | O_EXLOCK,
         0o600
       ),

@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, FileSystem, type Layer, Stream } from "effect"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { layerConfig, layerMemory, layerPglite, layerPostgres, layerUrl } from "../../src/runtime/index.ts"
+import { EventStore, StoreAdmin } from "../../src/store/index.ts"
+import { makeDatabase } from "../support/postgres.ts"
+import { servers } from "../support/servers.ts"
+
+/** Appends one event and reads it back; answers what the store says of itself. */
+const useOnce = Effect.gen(function*() {
+  const store = yield* EventStore
+  const admin = yield* StoreAdmin
+  yield* store.append({ streamId: "thing-1", expected: "any", events: [{ type: "Happened", data: { n: 1 } }] })
+  const events = yield* Stream.runCollect(store.readStream("thing-1"))
+  return { storage: admin.storage, durability: store.durability, events: events.length }
+})
+
+const used = <E>(layer: Layer.Layer<EventStore | StoreAdmin, E>) => Effect.provide(useOnce, layer)
+
+const inDirectory = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()).pipe(
+  Effect.provide(NodeServices.layer)
+)
+
+describe("EventStoreLayer", () => {
+  it.live("the same program runs on every store, which says what an append outlives", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* used(layerMemory), { storage: "memory", durability: "memory", events: 1 })
+      assert.deepStrictEqual(yield* used(layerPglite()), { storage: "pglite", durability: "memory", events: 1 })
+      for (const server of servers) {
+        const url = yield* makeDatabase(server.admin)
+        // the servers of ordinary tests do without fsync, and the store does not hide it
+        assert.deepStrictEqual(yield* used(layerPostgres({ url })), {
+          storage: "postgres",
+          durability: "processCrash",
+          events: 1
+        })
+      }
+    }))
+
+  it.live("an embedded store in a directory outlives power failures unless told otherwise, and keeps its events", () =>
+    Effect.gen(function*() {
+      const directory = yield* inDirectory
+      assert.deepStrictEqual(yield* used(layerPglite({ directory })), {
+        storage: "pglite",
+        durability: "powerLoss",
+        events: 1
+      })
+      assert.deepStrictEqual(yield* used(layerPglite({ directory, durability: "processCrash" })), {
+        storage: "pglite",
+        durability: "processCrash",
+        events: 2
+      })
+    }))
+
+  it.live("a URL names the store, from the environment too", () =>
+    Effect.gen(function*() {
+      const directory = yield* inDirectory
+      assert.strictEqual((yield* used(layerUrl("memory:"))).storage, "memory")
+      assert.strictEqual((yield* used(layerUrl(`pglite:${directory}/a`))).durability, "powerLoss")
+      const environment = ConfigProvider.fromEnvRecord({ EVENT_STORE_URL: `pglite:${directory}/a`, EVENT_STORE_SCHEMA: "other" })
+      const answer = yield* used(layerConfig).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, environment)
+      )
+      assert.strictEqual(answer.events, 1)
+    }))
+
+  it.live("a wrong URL, an absent server and an absent schema are typed failures of the layer", () =>
+    Effect.gen(function*() {
+      const failures = yield* Effect.forEach([
+        layerUrl("mysql://h/db"),
+        layerPostgres({ url: "postgres://nobody@127.0.0.1:1/none" }),
+        layerPglite({ migrate: false }),
+        layerPglite({ schema: "No Schema" })
+      ], (layer) => Effect.flip(used(layer as Layer.Layer<EventStore | StoreAdmin, { readonly _tag: string; readonly message: string }>)))
+      assert.deepStrictEqual(failures.map(({ _tag }) => _tag), [
+        "StoreUrlInvalid",
+        "StorageError",
+        "StorageError",
+        "StorageError"
+      ])
+      assert.include(failures[1]?.message, "Unavailable")
+      assert.include(failures[2]?.message, "schema apply")
+      assert.include(failures[3]?.message, "[a-z_][a-z0-9_]{0,47}")
+    }))
+
+  it.live("two schemas of one database are two stores", () =>
+    Effect.gen(function*() {
+      const directory = yield* inDirectory
+      for (const schema of ["first_store", "second_store"]) {
+        const answer = yield* used(layerPglite({ directory, schema }))
+        assert.strictEqual(answer.events, 1)
+      }
+    }))
+})
