@@ -6,8 +6,10 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Arr from "effect/Array"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -17,13 +19,49 @@ import { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, Revision } from "../event/Revision.ts"
 import { encodeAppendAll } from "../store/AppendRequest.ts"
 import type { AppendAllOptions, AppendAllResult, AppendResult } from "../store/EventStore.ts"
-import { type AppendError, AppendOutcomeUnknown } from "../store/EventStoreError.ts"
+import { type AppendError, AppendOutcomeUnknown, Refused, StorageError } from "../store/EventStoreError.ts"
 import type { AppendRequest } from "../store/Storage.ts"
 import { toRequestOutcome, toStatement } from "./internal/batch.ts"
 import { quoteName } from "./internal/identifiers.ts"
 import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
-import { Settings } from "./PgEventStore.ts"
+import { type PgEventStoreSettings, Settings } from "./PgEventStore.ts"
 import { SchemaName } from "./PgMigrations.ts"
+
+/**
+ * Service for appending together with other work in the same database.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PgTransaction extends Context.Service<PgTransaction, {
+  /** See {@link transact}. */
+  readonly transact: <A, E, R>(
+    work: Effect.Effect<TransactWork<A>, E, R>
+  ) => Effect.Effect<Transacted<A>, E | AppendError, R>
+}>()("effect-event-store/postgres/PgTransaction") {}
+
+/**
+ * What the work of a transaction returns: the append it leads to, and a value
+ * for the caller.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TransactWork<A> {
+  readonly append: AppendAllOptions
+  readonly value: A
+}
+
+/**
+ * What a transaction returns: where its events stand, and the value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Transacted<A> {
+  readonly result: AppendAllResult
+  readonly value: A
+}
 
 /**
  * Runs work in one transaction that ends with an append: both are committed, or
@@ -43,8 +81,10 @@ import { SchemaName } from "./PgMigrations.ts"
  *
  * **Gotchas**
  *
- * Runs at READ COMMITTED, and cannot be nested in another transaction of the
- * same client: the outer one would hold the append lock.
+ * Runs at READ COMMITTED. Inside another transaction of the same client it is
+ * refused: the outer one would hold the append lock. A retry whose events are
+ * recorded already rolls its work back and returns the original places: the
+ * transaction that recorded them did the work.
  *
  * **Example**
  *
@@ -60,16 +100,43 @@ import { SchemaName } from "./PgMigrations.ts"
  * @since 0.1.0
  */
 export const transact = <A, E, R>(
-  work: Effect.Effect<{ readonly append: AppendAllOptions; readonly value: A }, E, R>
-): Effect.Effect<
-  { readonly result: AppendAllResult; readonly value: A },
-  E | AppendError,
-  R | PgClient
-> =>
+  work: Effect.Effect<TransactWork<A>, E, R>
+): Effect.Effect<Transacted<A>, E | AppendError, R | PgTransaction> =>
+  Effect.flatMap(PgTransaction, (service) => service.transact(work))
+
+/**
+ * Layer that provides transactions of the client, in the schema and with the
+ * settings of the store.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<PgTransaction, never, PgClient> = Layer.effect(
+  PgTransaction,
   Effect.gen(function*() {
-    const sql = yield* PgClient
-    const schema = quoteName(yield* SchemaName)
-    const settings = yield* Settings
+    const target: Target = {
+      sql: yield* PgClient,
+      schema: quoteName(yield* SchemaName),
+      settings: yield* Settings
+    }
+    return { transact: (work) => transactOn(target, work) }
+  })
+)
+
+// internal
+
+interface Target {
+  readonly sql: PgClient
+  readonly schema: string
+  readonly settings: PgEventStoreSettings
+}
+
+const transactOn = <A, E, R>(
+  { schema, settings, sql }: Target,
+  work: Effect.Effect<TransactWork<A>, E, R>
+): Effect.Effect<Transacted<A>, E | AppendError, R> =>
+  Effect.gen(function*() {
+    if (Option.isSome(yield* Effect.serviceOption(sql.transactionService))) return yield* Effect.fail(nested)
     // what is known of the append should the connection be lost from here on
     let pending: Pending<A> | undefined
     const transaction = Effect.gen(function*() {
@@ -80,13 +147,13 @@ export const transact = <A, E, R>(
       const { parameters, text } = toStatement(schema, [request], { checkIds: true, notify: settings.notifications })
       yield* sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(settings.lockTimeout)}`)
       const outcome = toRequestOutcome(request, yield* sql.unsafe(text, parameters).values)
-      const done: Done<A> = { result: toResult(yield* Effect.fromResult(outcome)), value }
+      const done: Transacted<A> = { result: toResult(yield* Effect.fromResult(outcome)), value }
       // the transaction that recorded these events did the work too: this one takes its own back
       return done.result.alreadyAppended ? yield* Effect.fail(new DoneBefore(done)) : done
     })
     return yield* Effect.catch(
       rescueTransaction(sql.withTransaction(transaction)).pipe(atReadCommitted),
-      (error): Effect.Effect<Done<A>, E | AppendError> => {
+      (error): Effect.Effect<Transacted<A>, E | AppendError> => {
         if (error instanceof WorkFailed) return Effect.fail(error.error)
         if (error instanceof DoneBefore) return Effect.succeed(error.done)
         if (!isSqlError(error)) return Effect.fail(error)
@@ -97,14 +164,12 @@ export const transact = <A, E, R>(
     )
   })
 
-// internal
+const nested = new StorageError({
+  operation: "transact",
+  reason: new Refused({ detail: "a transaction around this one would hold the append lock: end it first" })
+})
 
 const atReadCommitted = Effect.provideService(BeginTransaction, "BEGIN ISOLATION LEVEL READ COMMITTED")
-
-interface Done<A> {
-  readonly result: AppendAllResult
-  readonly value: A
-}
 
 interface Pending<A> {
   readonly request: AppendRequest
@@ -120,8 +185,8 @@ class WorkFailed<E> {
 }
 
 class DoneBefore<A> {
-  readonly done: Done<A>
-  constructor(done: Done<A>) {
+  readonly done: Transacted<A>
+  constructor(done: Transacted<A>) {
     this.done = done
   }
 }
@@ -149,7 +214,7 @@ const resolve = <A>(
   timeout: Duration.Duration,
   { request, value }: Pending<A>,
   cause: SqlError
-): Effect.Effect<Done<A>, AppendError> => {
+): Effect.Effect<Transacted<A>, AppendError> => {
   const ids = request.writes.map(({ events }) => events[0]?.id)
   const look = sql.withTransaction(Effect.andThen(
     sql.unsafe(`SELECT pg_advisory_xact_lock(1163088961, '${schema}.head'::regclass::oid::integer)`),
@@ -162,7 +227,7 @@ const resolve = <A>(
     Effect.retry({ schedule: LOOK_AGAIN }),
     Effect.timeoutOption(timeout),
     Effect.catch(() => Effect.succeedNone),
-    Effect.flatMap((found): Effect.Effect<Done<A>, AppendError> => {
+    Effect.flatMap((found): Effect.Effect<Transacted<A>, AppendError> => {
       if (Option.isNone(found)) {
         const streamIds = request.writes.map(({ streamId }) => streamId)
         return Effect.fail(

@@ -18,6 +18,7 @@ import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
 import * as PgEventStore from "../postgres/PgEventStore.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
 import * as PgStoreAdmin from "../postgres/PgStoreAdmin.ts"
+import * as PgTransaction from "../postgres/PgTransaction.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
@@ -76,7 +77,7 @@ export interface PgliteStoreOptions extends SchemaOptions, PgliteClient.PgliteOp
  * @since 0.1.0
  */
 export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
-  EventStore | StoreAdmin | PgClient.PgClient | SqlClient | PgliteClient.Pglite,
+  EventStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient | PgliteClient.Pglite,
   StorageError | DataDirectoryLocked | PgliteError
 > => {
   const settings = Effect.map(PgliteClient.Pglite, ({ durability }) => ({
@@ -123,7 +124,7 @@ export interface PostgresStoreOptions extends SchemaOptions {
  * @since 0.1.0
  */
 export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
-  EventStore | StoreAdmin | PgClient.PgClient | SqlClient,
+  EventStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient,
   StorageError
 > => {
   const client = layerServer({
@@ -192,10 +193,11 @@ const stores = <R>(
   storage: "pglite" | "postgres",
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
-): Layer.Layer<EventStore | StoreAdmin, StorageError, R | PgClient.PgClient> =>
+): Layer.Layer<EventStore | StoreAdmin | PgTransaction.PgTransaction, StorageError, R | PgClient.PgClient> =>
   Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
-    PgStoreAdmin.layer(storage)
+    PgStoreAdmin.layer(storage),
+    PgTransaction.layer
   ).pipe(
     Layer.provide(Layer.effect(PgEventStore.Settings, settings)),
     Layer.provide(Layer.succeed(PgMigrations.SchemaName, schema))

@@ -55,7 +55,7 @@ export const plantLog = (
          CASE WHEN i = ${eventsPerMonth - 1} THEN m ELSE i % 10 END,
          ('00000000-0000-4000-8000-' || lpad(to_hex(m * ${eventsPerMonth} + i + 1), 12, '0'))::uuid,
          'Type' || i % 5, 1, '{"some":"data"}', NULL,
-         CASE WHEN i % 100 = 0 THEN ARRAY['rare:1', 'month:' || m] ELSE ARRAY['common:1'] END,
+         CASE WHEN i % 100 = 0 THEN ARRAY['month:' || m, 'rare:1'] ELSE ARRAY['common:1'] END,
          t.start + i * (least(t.start + interval '27 days', now()) - t.start) / ${eventsPerMonth}
        FROM generate_series(0, ${months - 1}) AS m,
          LATERAL (SELECT (date_trunc('month', now() AT TIME ZONE 'UTC')

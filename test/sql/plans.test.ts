@@ -32,7 +32,7 @@ const OTHERS = "others"
 const layerPlanted = (server: typeof servers[number]) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
-    yield* Effect.scoped(openStore(urlOf(sql)))
+    yield* Effect.scoped(openStore(urlOf(sql), { applicationName: OTHERS }))
     yield* Effect.scoped(Effect.flatMap(openSql(urlOf(sql), { applicationName: OTHERS }), (owner) =>
       plantLog(owner, { months: MONTHS, eventsPerMonth: EVENTS_PER_MONTH, partitioned: true })))
   })).pipe(Layer.provideMerge(layerDatabase(server)))

@@ -17,22 +17,6 @@ export interface View {
   head: number
 }
 
-/**
- * Content of an event.
- */
-export interface Content {
-  readonly type: string
-  readonly version: number
-  readonly data: unknown
-  readonly tags: ReadonlyArray<string>
-}
-
-/** Streams of a run: few, so that writers meet. */
-export const STREAMS: ReadonlyArray<string> = [
-  ...Array.from({ length: 6 }, (_, i) => `account-${i}`),
-  ...Array.from({ length: 30 }, (_, i) => `order-${i}`)
-]
-
 /** Stream whose first event tells followers that nothing comes any more. */
 export const END_STREAM = "account-end"
 
@@ -132,26 +116,6 @@ export const toOptions = (call: AppendCall): AppendOptions | AppendAllOptions =>
 }
 
 /**
- * The content of the event with this id.
- */
-export const contentOf = (id: string): Content => {
-  const hash = createHash("sha256").update(id).digest()
-  const byte = (at: number) => hash[at] ?? 0
-  return {
-    type: ["Opened", "Changed", "Closed"][byte(0) % 3] ?? "Opened",
-    version: 1 + byte(1) % 2,
-    data: { number: byte(3), text: "ä".repeat(byte(4) < 16 ? 4_000 : byte(4)) },
-    tags: ["x", "y", "z"].filter((_, i) => ((byte(2) >> i) & 1) === 1)
-  }
-}
-
-/**
- * Stands for the content of an event, proposed or recorded.
- */
-export const digestOf = ({ data, tags, type, version }: Content): string =>
-  createHash("sha256").update(JSON.stringify([type, version, data, tags.toSorted()])).digest("base64url").slice(0, 16)
-
-/**
  * An event as the history keeps it.
  */
 export const toRow = (
@@ -166,6 +130,39 @@ export const toRow = (
 })
 
 // internal
+
+/** Streams of a run: few, so that writers meet. */
+const STREAMS: ReadonlyArray<string> = [
+  ...Array.from({ length: 6 }, (_, i) => `account-${i}`),
+  ...Array.from({ length: 30 }, (_, i) => `order-${i}`)
+]
+
+interface Content {
+  readonly type: string
+  readonly version: number
+  readonly data: unknown
+  readonly tags: ReadonlyArray<string>
+}
+
+/**
+ * The content of the event with this id.
+ */
+const contentOf = (id: string): Content => {
+  const hash = createHash("sha256").update(id).digest()
+  const byte = (at: number) => hash[at] ?? 0
+  return {
+    type: ["Opened", "Changed", "Closed"][byte(0) % 3] ?? "Opened",
+    version: 1 + byte(1) % 2,
+    data: { number: byte(3), text: "ä".repeat(byte(4) < 16 ? 4_000 : byte(4)) },
+    tags: ["x", "y", "z"].filter((_, i) => ((byte(2) >> i) & 1) === 1)
+  }
+}
+
+/**
+ * Stands for the content of an event, proposed or recorded.
+ */
+const digestOf = ({ data, tags, type, version }: Content): string =>
+  createHash("sha256").update(JSON.stringify([type, version, data, tags.toSorted()])).digest("base64url").slice(0, 16)
 
 const HOUR_MS = 3_600_000
 

@@ -28,6 +28,15 @@ describe(`processes that write and follow at the same time (${server.label})`, (
       assert.isAbove(verdict.deliveries, verdict.events * 2)
     }).pipe(Effect.scoped))
 
+  it.live("commits that take their time, or are rolled back at the last moment, leave no gap and make nobody skip", () =>
+    Effect.gen(function*() {
+      const url = yield* makeDatabase(server.admin)
+      yield* withTroubledCommits(url)
+      const verdict = yield* run({ url, operations: 100 })
+      assert.deepStrictEqual(wrongsOf(verdict), [])
+      assert.isAbove(verdict.acknowledged, 100)
+    }).pipe(Effect.scoped))
+
   it.live("appends that do not wait for each other are found out", () =>
     Effect.gen(function*() {
       const url = yield* makeDatabase(server.admin)
@@ -83,37 +92,56 @@ const run = ({ operations, url }: { readonly url: string; readonly operations: n
     })
   })
 
-/** Makes a schema in which the append functions are changed, and no index of the events is there to stop them. */
-const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegExp, by: string]>) =>
-  Effect.gen(function*() {
-    yield* PgMigrations.apply()
-    const sql = yield* PgClient.PgClient
-    yield* sql`CREATE SEQUENCE event_store.places INCREMENT 100`
-    const functions = yield* sql<{ definition: string }>`
-      SELECT pg_get_functiondef(oid) AS definition FROM pg_proc
-      WHERE pronamespace = 'event_store'::regnamespace AND proname LIKE 'append\\_%'`
-    assert.lengthOf(functions, 2)
-    for (const { definition } of functions) {
-      yield* sql.unsafe(changes.reduce((before, [text, by]) => {
-        const after = before.replace(text, by)
-        assert.notStrictEqual(after, before, `the function has changed: ${String(text)}`)
-        return after
-      }, definition))
-    }
-    const indexes = yield* sql<{ name: string }>`
-      SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-      WHERE c.relnamespace = 'event_store'::regnamespace AND c.relname LIKE 'event%' AND i.indisunique`
-    for (const { name } of indexes) {
-      yield* sql.unsafe(
-        name.endsWith("event_tags_pkey")
-          ? "ALTER TABLE event_store.event_tags DROP CONSTRAINT event_tags_pkey"
-          : `DROP INDEX ${name}`
-      )
-    }
-  }).pipe(
+/** Makes a schema, and does more to it. */
+const prepare = <A, E>(url: string, change: (sql: PgClient.PgClient) => Effect.Effect<A, E>) =>
+  Effect.andThen(PgMigrations.apply(), PgClient.PgClient.use(change)).pipe(
     Effect.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 })),
     Effect.provide(Reactivity.layer)
   )
+
+/** Three of ten commits fail as if two transactions had met; the others take a moment. */
+const withTroubledCommits = (url: string) =>
+  prepare(url, (sql) =>
+    Effect.andThen(
+      sql`
+        CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM pg_sleep(random() * 0.01);
+          IF random() < 0.3 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF;
+          RETURN NULL;
+        END $$`,
+      sql`
+        CREATE CONSTRAINT TRIGGER trouble AFTER UPDATE ON event_store.head DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION trouble()`
+    ))
+
+/** Makes a schema in which the append functions are changed, and no index of the events is there to stop them. */
+const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegExp, by: string]>) =>
+  prepare(url, (sql) =>
+    Effect.gen(function*() {
+      yield* sql`CREATE SEQUENCE event_store.places INCREMENT 100`
+      const functions = yield* sql<{ definition: string }>`
+      SELECT pg_get_functiondef(oid) AS definition FROM pg_proc
+      WHERE pronamespace = 'event_store'::regnamespace AND proname LIKE 'append\\_%'`
+      assert.lengthOf(functions, 2)
+      for (const { definition } of functions) {
+        yield* sql.unsafe(changes.reduce((before, [text, by]) => {
+          const after = before.replace(text, by)
+          assert.notStrictEqual(after, before, `the function has changed: ${String(text)}`)
+          return after
+        }, definition))
+      }
+      const indexes = yield* sql<{ name: string }>`
+      SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+      WHERE c.relnamespace = 'event_store'::regnamespace AND c.relname LIKE 'event%' AND i.indisunique`
+      for (const { name } of indexes) {
+        yield* sql.unsafe(
+          name.endsWith("event_tags_pkey")
+            ? "ALTER TABLE event_store.event_tags DROP CONSTRAINT event_tags_pkey"
+            : `DROP INDEX ${name}`
+        )
+      }
+    }))
 
 const LOCK = /PERFORM pg_advisory_xact_lock\([^;]*;/
 

@@ -216,25 +216,37 @@ const killWriters = (run: Run, url: string, writers: ReadonlyArray<Running>) =>
       })
   )
 
-/** Kills the server's process of some session that appends; the server then restarts all of them. */
+/**
+ * Ends a session that appends: as an operator does, or by a kill of its
+ * process, after which the server restarts all of them.
+ */
 const killBackend = (run: Run, server: Server, url: string): Effect.Effect<void> =>
   Effect.gen(function*() {
+    const { random } = run
     const appending = appendingSessions(server.admin, new URL(url).pathname.slice(1)).pipe(
       // the server may still recover from the kill before
       Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 500 })
     )
-    const pid = run.random.pick(yield* waitFor(appending, (pids) => pids.length > 0))
-    if (pid !== undefined && kill9(pid)) run.kills++
+    const pid = random.pick(yield* waitFor(appending, (pids) => pids.length > 0))
+    if (pid === undefined) return
+    const isEnded = random.chance(0.3)
+      ? yield* asAdmin(server.admin, (sql) => Effect.as(sql`SELECT pg_terminate_backend(${pid})`, true))
+      : kill9(pid)
+    if (isEnded) run.kills++
   }).pipe(Effect.orDie)
 
 const appendingSessions = (admin: string, database: string) =>
-  PgClient.make({ url: Redacted.make(admin), maxConnections: 1 }).pipe(
-    Effect.flatMap((sql) =>
+  asAdmin(admin, (sql) =>
+    Effect.map(
       sql<{ pid: number }>`
         SELECT pid FROM pg_stat_activity
-        WHERE datname = ${database} AND query LIKE '%append\\_%' ORDER BY state, pid`
-    ),
-    Effect.map((rows) => rows.map(({ pid }) => pid)),
+        WHERE datname = ${database} AND query LIKE '%append\\_%' ORDER BY state, pid`,
+      (rows) => rows.map(({ pid }) => pid)
+    ))
+
+const asAdmin = <A, E>(admin: string, use: (sql: PgClient.PgClient) => Effect.Effect<A, E>) =>
+  PgClient.make({ url: Redacted.make(admin), maxConnections: 1 }).pipe(
+    Effect.flatMap(use),
     Effect.scoped,
     Effect.provide(Reactivity.layer)
   )
