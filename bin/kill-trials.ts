@@ -10,8 +10,8 @@
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { scopedServer, type Server } from "../test/support/postgres.ts"
 import { runTrial, type Trial, type Variant, VARIANTS } from "../test/stress/trials.ts"
+import { scopedServer, type Server } from "../test/support/postgres.ts"
 
 interface Options {
   readonly trials: number
@@ -83,10 +83,13 @@ const runAll = ({ seed, trials, variants }: Options): Effect.Effect<ReadonlyArra
   Effect.scoped(Effect.gen(function*() {
     const isServed = variants.some((variant) => variant !== "pglite")
     const server: Server | undefined = isServed ? yield* scopedServer({ durable: true }) : undefined
-    return yield* Effect.forEach(Array.from({ length: trials }, (_, i) => i), (i) =>
-      runTrial(variants[i % variants.length] ?? "writer", seed + i, server).pipe(
-        Effect.tap((trial) => Effect.sync(() => process.stderr.write(`${i + 1}/${trials} ${describe(trial)}\n`)))
-      ))
+    const done: Array<Trial> = []
+    while (done.length < trials) {
+      const variant = variants[done.length % variants.length] ?? "writer"
+      done.push(yield* runTrial(variant, seed + done.length, server))
+      process.stderr.write(`${done.length}/${trials} ${done.slice(-1).map(describe).join("")}\n`)
+    }
+    return done
   }))
 
 const options = parseOptions(process.argv.slice(2))

@@ -62,7 +62,12 @@ const again = (random: Random, old: AppendAllOptions): AppendAllOptions => {
 }
 
 /** Many single writes, each to another stream, that do not meet: what the set body takes. */
-const manySingle = (random: Random, round: number, head: number, told: ReadonlyArray<AppendAllOptions>): ReadonlyArray<AppendAllOptions> => {
+const manySingle = (
+  random: Random,
+  round: number,
+  head: number,
+  told: ReadonlyArray<AppendAllOptions>
+): ReadonlyArray<AppendAllOptions> => {
   const used = new Set<string>()
   return indexes(12 + random.int(28)).map((n) => {
     const old = random.chance(0.2) ? random.pick(told) : undefined
@@ -79,14 +84,23 @@ const manySingle = (random: Random, round: number, head: number, told: ReadonlyA
       writes: [someWrite(random, `own-${n}`, [`p:${round % 4}`])],
       // of events of another round
       ...(random.chance(0.2)
-        ? { condition: { after: random.int(head), query: [{ tags: [random.chance(0.5) ? "never:1" : `p:${(round + 2) % 4}`] }] } }
+        ? {
+          condition: {
+            after: random.int(head),
+            query: [{ tags: [random.chance(0.5) ? "never:1" : `p:${(round + 2) % 4}`] }]
+          }
+        }
         : {})
     }
   })
 }
 
 /** A few requests on a few streams, of all sorts, that meet in every way. */
-const fewOfAllSorts = (random: Random, head: number, told: ReadonlyArray<AppendAllOptions>): ReadonlyArray<AppendAllOptions> =>
+const fewOfAllSorts = (
+  random: Random,
+  head: number,
+  told: ReadonlyArray<AppendAllOptions>
+): ReadonlyArray<AppendAllOptions> =>
   indexes(1 + random.int(14)).map(() => {
     const old = random.chance(0.15) ? random.pick(told) : undefined
     if (old !== undefined) return again(random, old)
@@ -97,7 +111,9 @@ const fewOfAllSorts = (random: Random, head: number, told: ReadonlyArray<AppendA
     const tags = [...new Set([oneOf(random, TAGS), ...someOf(random, TAGS, 0.3)])]
     return {
       writes: indexes(count).map((n) => someWrite(random, streamAt(n), TAGS)),
-      ...(random.chance(0.2) ? { streamConditions: [{ streamId: streamAt(count), expected: someExpected(random) }] } : {}),
+      ...(random.chance(0.2)
+        ? { streamConditions: [{ streamId: streamAt(count), expected: someExpected(random) }] }
+        : {}),
       ...(random.chance(0.25)
         ? { condition: { after: random.chance(0.3) ? 0 : random.int(head), query: [{ ...types, tags }] } }
         : {})
@@ -127,10 +143,12 @@ const tell = (store: Store, script: ReadonlyArray<Round>, concurrency: "unbounde
   Effect.gen(function*() {
     const answers: Array<unknown> = []
     for (const { requests, tombstones } of script) {
-      const results = yield* Effect.forEach(requests, (request) => Effect.result(store.appendAll(request)), { concurrency })
-      answers.push(...results.map((result) =>
-        Result.isSuccess(result) ? result.success : { ...result.failure as object }
-      ))
+      const results = yield* Effect.forEach(requests, (request) => Effect.result(store.appendAll(request)), {
+        concurrency
+      })
+      answers.push(
+        ...results.map((result) => Result.isSuccess(result) ? result.success : { ...result.failure as object })
+      )
       for (const streamId of tombstones) {
         const exit = yield* Effect.exit(store.tombstone(streamId))
         answers.push(Exit.isSuccess(exit))
@@ -161,9 +179,16 @@ for (const server of servers) {
           yield* runAll(sql, [`ALTER DATABASE ${new URL(all).pathname.slice(1)} SET track_functions = 'pl'`])
 
           const oneByOne = yield* Effect.scoped(Effect.flatMap(openStore(one), ({ store }) => tell(store, script, 1)))
-          const atOnce = yield* Effect.scoped(Effect.flatMap(openStore(all), ({ admin, store }) =>
-            Effect.tap(tell(store, script, "unbounded"), () =>
-              Effect.map(admin.verifyLog, (faults) => assert.deepStrictEqual(faults, [])))))
+          const atOnce = yield* Effect.scoped(
+            Effect.flatMap(
+              openStore(all),
+              ({ admin, store }) =>
+                Effect.tap(
+                  tell(store, script, "unbounded"),
+                  () => Effect.map(admin.verifyLog, (faults) => assert.deepStrictEqual(faults, []))
+                )
+            )
+          )
 
           assert.deepStrictEqual(oneByOne, expected)
           assert.deepStrictEqual(atOnce, expected)
@@ -174,12 +199,21 @@ for (const server of servers) {
             (rows) => rows.length === 2
           )
           for (const [name, count] of calls) assert.isAbove(Number(count), 4, String(name))
-          const kinds = new Set(expected.answers.map((answer) =>
-            (answer as { readonly _tag?: string; readonly alreadyAppended?: boolean })._tag ??
-              (answer as { readonly alreadyAppended?: boolean }).alreadyAppended
-          ))
+          const kinds = new Set(
+            expected.answers.map((answer) =>
+              (answer as { readonly _tag?: string; readonly alreadyAppended?: boolean })._tag ??
+                (answer as { readonly alreadyAppended?: boolean }).alreadyAppended
+            )
+          )
           for (
-            const kind of [true, false, "RevisionConflict", "AppendConditionFailed", "IdempotencyConflict", "StreamTombstoned"]
+            const kind of [
+              true,
+              false,
+              "RevisionConflict",
+              "AppendConditionFailed",
+              "IdempotencyConflict",
+              "StreamTombstoned"
+            ]
           ) assert.isTrue(kinds.has(kind as never), String(kind))
         }))
     }
@@ -203,8 +237,10 @@ describe("differential (pglite)", () => {
       yield* tell(embedded, script, "unbounded")
       for (const { streamId } of (yield* memory.listStreams({ limit: 10_000 })).streams) {
         const [a, b] = yield* Effect.forEach([memory, embedded], (store) =>
-          Effect.map(Effect.result(Stream.runCollect(store.readStream(streamId, { direction: "backwards" }))), (result) =>
-            Result.isSuccess(result) ? result.success.map(withoutTime) : result.failure._tag))
+          Effect.map(
+            Effect.result(Stream.runCollect(store.readStream(streamId, { direction: "backwards" }))),
+            (result) => Result.isSuccess(result) ? result.success.map(withoutTime) : result.failure._tag
+          ))
         assert.deepStrictEqual(a, b)
       }
     }))

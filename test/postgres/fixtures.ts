@@ -51,7 +51,10 @@ export const scalar = (sql: PgClient.PgClient, text: string): Effect.Effect<unkn
   Effect.map(sql.unsafe(text).unprepared.pipe(Effect.map((rows) => Object.values(rows[0] ?? {}))), ([value]) => value)
 
 /** Runs statements one after the other. */
-export const runAll = (sql: PgClient.PgClient, statements: ReadonlyArray<string>): Effect.Effect<void, SqlError.SqlError> =>
+export const runAll = (
+  sql: PgClient.PgClient,
+  statements: ReadonlyArray<string>
+): Effect.Effect<void, SqlError.SqlError> =>
   Effect.forEach(statements, (statement) => sql.unsafe(statement).unprepared, { discard: true })
 
 /** The whole log. */

@@ -11,7 +11,16 @@ import { StoreAdmin } from "../../src/store/StoreAdmin.ts"
 import { assertFailure, idsOf, indexes, proposed, proposedMany } from "../store/fixtures.ts"
 import { makeDatabase } from "../support/postgres.ts"
 import { servers } from "../support/servers.ts"
-import { assertSound, assertStorageError, inOpenTransaction, openSql, openStore, runAll, scalar, wholeLog } from "./fixtures.ts"
+import {
+  assertSound,
+  assertStorageError,
+  inOpenTransaction,
+  openSql,
+  openStore,
+  runAll,
+  scalar,
+  wholeLog
+} from "./fixtures.ts"
 import { idAt, partitionOf, plantLog } from "./plantedLog.ts"
 
 const someStore = (admin: string) =>
@@ -39,62 +48,71 @@ const idIn = (time: string): string =>
 const DAY_MS = 24 * 60 * 60 * 1_000
 
 /** Changes of a log behind its back, and what they break. */
-const FAULTS: ReadonlyArray<readonly [name: string, statements: ReadonlyArray<string>, faults: ReadonlyArray<string>]> = [
-  ["an event is gone", ["DELETE FROM event_store.events WHERE position = 47"], [
-    "positions have gaps",
-    "revisions of a stream repeat or have gaps",
-    "tags differ from their events"
-  ]],
-  ["the last event is gone", ["DELETE FROM event_store.events WHERE position = 120"], [
-    "head differs from the last event",
-    "streams differ from their events"
-  ]],
-  ["a month is gone", [`ALTER TABLE event_store.events DETACH PARTITION event_store.${partitionOf(1)}`], [
-    "positions have gaps",
-    "streams differ from their events"
-  ]],
-  ["a position stands twice", [
-    "INSERT INTO event_store.events SELECT 3, 'x-1', 0, gen_random_uuid(), 'A', 1, '{}', NULL, NULL, now()"
-  ], ["positions repeat"]],
-  ["an id stands in two months", [
-    `UPDATE event_store.events SET id = '${idAt(3)}' WHERE position = 100`
-  ], ["event ids repeat"]],
-  ["a revision stands in two months", [
-    "UPDATE event_store.events SET revision = 0 WHERE position = 80"
-  ], ["revisions of a stream repeat or have gaps"]],
-  ["a revision is left out", ["UPDATE event_store.events SET revision = 7 WHERE position = 120"], [
-    "revisions of a stream repeat or have gaps"
-  ]],
-  ["a stream's revision is off", ["UPDATE event_store.streams SET revision = revision + 1 WHERE name = 'acct-1-1'"], [
-    "streams differ from their events"
-  ]],
-  ["a stream's times are off", ["UPDATE event_store.streams SET last_recorded_at = now() WHERE name = 'acct-1-1'"], [
-    "streams differ from their events"
-  ]],
-  ["a stream's first position is off", ["UPDATE event_store.streams SET first_position = 1 WHERE name = 'acct-1-1'"], [
-    "streams differ from their events"
-  ]],
-  ["a stream is unknown", ["DELETE FROM event_store.streams WHERE name = 'acct-1-1'"], ["streams differ from their events"]],
-  ["a stream has no events", [
-    "INSERT INTO event_store.streams SELECT 'x-1', 0, 1, 1, now(), now()"
-  ], ["streams differ from their events"]],
-  ["two events of a stream changed places", [
-    "UPDATE event_store.events SET position = 999 WHERE position = 1",
-    "UPDATE event_store.events SET position = 1 WHERE position = 2",
-    "UPDATE event_store.events SET position = 2 WHERE position = 999"
-  ], ["stream order differs from log order"]],
-  ["time runs backwards", [
-    "UPDATE event_store.events SET recorded_at = recorded_at + interval '2 days' WHERE position = 5"
-  ], ["time runs against position"]],
-  ["a tag is lost", ["DELETE FROM event_store.event_tags WHERE position = 41 AND tag = 'rare:1'"], [
-    "tags differ from their events"
-  ]],
-  ["a tag is invented", ["INSERT INTO event_store.event_tags VALUES ('x', 41, 'Type0')"], ["tags differ from their events"]],
-  ["a tag has another type", ["UPDATE event_store.event_tags SET type = 'X' WHERE position = 41"], [
-    "tags differ from their events"
-  ]],
-  ["the head is ahead", ["UPDATE event_store.head SET position = 121"], ["head differs from the last event"]]
-]
+const FAULTS: ReadonlyArray<readonly [name: string, statements: ReadonlyArray<string>, faults: ReadonlyArray<string>]> =
+  [
+    ["an event is gone", ["DELETE FROM event_store.events WHERE position = 47"], [
+      "positions have gaps",
+      "revisions of a stream repeat or have gaps",
+      "tags differ from their events"
+    ]],
+    ["the last event is gone", ["DELETE FROM event_store.events WHERE position = 120"], [
+      "head differs from the last event",
+      "streams differ from their events"
+    ]],
+    ["a month is gone", [`ALTER TABLE event_store.events DETACH PARTITION event_store.${partitionOf(1)}`], [
+      "positions have gaps",
+      "streams differ from their events"
+    ]],
+    ["a position stands twice", [
+      "INSERT INTO event_store.events SELECT 3, 'x-1', 0, gen_random_uuid(), 'A', 1, '{}', NULL, NULL, now()"
+    ], ["positions repeat"]],
+    ["an id stands in two months", [
+      `UPDATE event_store.events SET id = '${idAt(3)}' WHERE position = 100`
+    ], ["event ids repeat"]],
+    ["a revision stands in two months", [
+      "UPDATE event_store.events SET revision = 0 WHERE position = 80"
+    ], ["revisions of a stream repeat or have gaps"]],
+    ["a revision is left out", ["UPDATE event_store.events SET revision = 7 WHERE position = 120"], [
+      "revisions of a stream repeat or have gaps"
+    ]],
+    ["a stream's revision is off", ["UPDATE event_store.streams SET revision = revision + 1 WHERE name = 'acct-1-1'"], [
+      "streams differ from their events"
+    ]],
+    ["a stream's times are off", ["UPDATE event_store.streams SET last_recorded_at = now() WHERE name = 'acct-1-1'"], [
+      "streams differ from their events"
+    ]],
+    [
+      "a stream's first position is off",
+      ["UPDATE event_store.streams SET first_position = 1 WHERE name = 'acct-1-1'"],
+      [
+        "streams differ from their events"
+      ]
+    ],
+    ["a stream is unknown", ["DELETE FROM event_store.streams WHERE name = 'acct-1-1'"], [
+      "streams differ from their events"
+    ]],
+    ["a stream has no events", [
+      "INSERT INTO event_store.streams SELECT 'x-1', 0, 1, 1, now(), now()"
+    ], ["streams differ from their events"]],
+    ["two events of a stream changed places", [
+      "UPDATE event_store.events SET position = 999 WHERE position = 1",
+      "UPDATE event_store.events SET position = 1 WHERE position = 2",
+      "UPDATE event_store.events SET position = 2 WHERE position = 999"
+    ], ["stream order differs from log order"]],
+    ["time runs backwards", [
+      "UPDATE event_store.events SET recorded_at = recorded_at + interval '2 days' WHERE position = 5"
+    ], ["time runs against position"]],
+    ["a tag is lost", ["DELETE FROM event_store.event_tags WHERE position = 41 AND tag = 'rare:1'"], [
+      "tags differ from their events"
+    ]],
+    ["a tag is invented", ["INSERT INTO event_store.event_tags VALUES ('x', 41, 'Type0')"], [
+      "tags differ from their events"
+    ]],
+    ["a tag has another type", ["UPDATE event_store.event_tags SET type = 'X' WHERE position = 41"], [
+      "tags differ from their events"
+    ]],
+    ["the head is ahead", ["UPDATE event_store.head SET position = 121"], ["head differs from the last event"]]
+  ]
 
 for (const server of servers) {
   describe(`months (${server.label})`, () => {
@@ -112,8 +130,11 @@ for (const server of servers) {
         )
         const first = proposedMany(5, () => ({ tags: ["k:1"] }))
         yield* store.append({ streamId: "a-1", expected: "noStream", events: first })
-        yield* Effect.forEach(indexes(25), (n) =>
-          store.append({ streamId: `b-${n}`, expected: "noStream", events: [proposed()] }), { concurrency: "unbounded" })
+        yield* Effect.forEach(
+          indexes(25),
+          (n) => store.append({ streamId: `b-${n}`, expected: "noStream", events: [proposed()] }),
+          { concurrency: "unbounded" }
+        )
         assert.strictEqual(yield* inDefault(sql), 30)
         assert.deepInclude(yield* checkOf(open, "partitions"), { level: "warn" })
         assert.deepInclude(yield* checkOf(open, "default partition"), { level: "warn", detail: "30 events" })
@@ -122,9 +143,13 @@ for (const server of servers) {
         // appends go on while the month is made
         const [done] = yield* Effect.all([
           admin.schemaApply(),
-          Effect.forEach(indexes(50), (n) => other.store.append({ streamId: `c-${n}`, expected: "noStream", events: [proposed()] }), {
-            concurrency: 5
-          })
+          Effect.forEach(
+            indexes(50),
+            (n) => other.store.append({ streamId: `c-${n}`, expected: "noStream", events: [proposed()] }),
+            {
+              concurrency: 5
+            }
+          )
         ], { concurrency: "unbounded" })
         assert.deepStrictEqual(done, ["1 partitions of months"])
         assert.strictEqual(yield* inDefault(sql), 0)
@@ -247,9 +272,16 @@ for (const server of servers) {
           // all at once, with new ones between them
           const results = yield* Effect.forEach(indexes(18), (n) =>
             n % 3 === 0
-              ? store.append({ streamId: `new-${n}`, expected: "noStream", events: [proposed("A", { id: SecureRandom.uuidV7Unsafe() })] })
+              ? store.append({
+                streamId: `new-${n}`,
+                expected: "noStream",
+                events: [proposed("A", { id: SecureRandom.uuidV7Unsafe() })]
+              })
               : retry(10 * n + 1, 10 * n + 10), { concurrency: "unbounded" })
-          assert.deepStrictEqual(results.map(({ alreadyAppended }) => alreadyAppended), indexes(18).map((n) => n % 3 !== 0))
+          assert.deepStrictEqual(
+            results.map(({ alreadyAppended }) => alreadyAppended),
+            indexes(18).map((n) => n % 3 !== 0)
+          )
           // a part of what was appended, other content, another stream
           yield* assertFailure(
             store.append({ streamId: "acct-0-0", expected: "any", events: [again(1), proposed()] }),
@@ -305,7 +337,9 @@ for (const server of servers) {
             Effect.result(store.append({
               streamId: n === 7 ? "a-1" : `c-${n}`,
               expected: "any",
-              events: n === 7 ? [{ ...event, id: past }, ...extra] : [proposed("A", { id: SecureRandom.uuidV7Unsafe() })]
+              events: n === 7
+                ? [{ ...event, id: past }, ...extra]
+                : [proposed("A", { id: SecureRandom.uuidV7Unsafe() })]
             })), { concurrency: "unbounded" })
           assert.deepStrictEqual(many.filter((result) => result._tag === "Failure"), [])
           const log = yield* assertSound(open)

@@ -24,8 +24,7 @@ export const partitionOf = (monthsAgo: number): string => {
 }
 
 /** The id of the event at a position. */
-export const idAt = (position: number): string =>
-  `00000000-0000-4000-8000-${position.toString(16).padStart(12, "0")}`
+export const idAt = (position: number): string => `00000000-0000-4000-8000-${position.toString(16).padStart(12, "0")}`
 
 /**
  * Fills an empty store with a sound log.

@@ -4,12 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result, Stream } from "effect"
+import { SecureRandom } from "effect/crypto"
 import { makeRandom } from "../checker/random.ts"
 import { indexes, positionsOf, proposed } from "../store/fixtures.ts"
 import { makeDatabase } from "../support/postgres.ts"
 import { servers } from "../support/servers.ts"
 import { waitFor } from "../support/waitFor.ts"
-import { assertSound, inOpenTransaction, type OpenStore, openSql, openStore, runAll, scalar } from "./fixtures.ts"
+import { assertSound, inOpenTransaction, openSql, type OpenStore, openStore, runAll, scalar } from "./fixtures.ts"
 
 /** Makes the server do something for each event that is recorded. */
 const onEvent = (body: string, timing = "BEFORE INSERT"): ReadonlyArray<string> => [
@@ -29,7 +30,7 @@ const storm = (
   onDone: () => void = () => undefined
 ) =>
   Effect.forEach(indexes(count), (n) => {
-    const event = proposed("A", { tags: [`w:${writer}`] })
+    const event = proposed("A", { id: SecureRandom.uuidV7Unsafe(), tags: [`w:${writer}`] })
     const streamId = n % 4 === 0 ? `shared-${n % 3}` : `own-${writer}-${n}`
     return Effect.map(Effect.result(store.append({ streamId, expected: "any", events: [event] })), (result) => {
       onDone()
@@ -47,8 +48,11 @@ for (const server of servers) {
         const sql = yield* openSql(url)
         yield* runAll(sql, onEvent("PERFORM pg_sleep(random() * 0.01);", "AFTER INSERT OR UPDATE"))
         const total = 120
-        const followers = yield* Effect.forEach([first, second], ({ store }) =>
-          store.subscribe().pipe(Stream.take(total), Stream.runCollect, Effect.forkChild({ startImmediately: true })))
+        const followers = yield* Effect.forEach(
+          [first, second],
+          ({ store }) =>
+            store.subscribe().pipe(Stream.take(total), Stream.runCollect, Effect.forkChild({ startImmediately: true }))
+        )
         // a reader that asks for the last page again and again
         const pages: Array<number> = []
         const paging = yield* Effect.gen(function*() {
@@ -153,11 +157,13 @@ for (const server of servers) {
           while (ended < 100) {
             const next = appended + random.int(25)
             yield* waitFor(Effect.sync(() => appended), (count) => count >= next)
-            ended += Number(yield* scalar(
-              admin,
-              `SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity
+            ended += Number(
+              yield* scalar(
+                admin,
+                `SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity
                WHERE datname = '${database}' AND random() < 0.5`
-            ))
+              )
+            )
           }
         }).pipe(Effect.forkChild)
         const done: Array<{ readonly event: { readonly id?: string | undefined }; readonly position: number }> = []

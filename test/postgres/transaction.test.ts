@@ -56,7 +56,11 @@ for (const server of servers) {
     it.live("every refusal of the append, and every failure of the work, takes both back", () =>
       Effect.gen(function*() {
         const { notes, sql, store, transact } = yield* openWith(yield* makeDatabase(server.admin))
-        yield* transact(note(sql, "first", { writes: [{ streamId: "order-1", expected: "noStream", events: [{ type: "A", data: 1, tags: ["t:1"] }] }] }))
+        yield* transact(
+          note(sql, "first", {
+            writes: [{ streamId: "order-1", expected: "noStream", events: [{ type: "A", data: 1, tags: ["t:1"] }] }]
+          })
+        )
         const id = randomUUID()
         yield* store.append({ streamId: "order-2", expected: "any", events: [{ id, type: "A", data: 1 }] })
         yield* store.append({ streamId: "order-3", expected: "any", events: [{ type: "A", data: 1 }] })
@@ -87,7 +91,9 @@ for (const server of servers) {
           // the work's own: a note with this id is there
           "SqlError"
         ])
-        const defect = yield* Effect.exit(transact(Effect.andThen(note(sql, "x", placed("order-9")), Effect.die("bug"))))
+        const defect = yield* Effect.exit(
+          transact(Effect.andThen(note(sql, "x", placed("order-9")), Effect.die("bug")))
+        )
         assert.isTrue(Exit.hasDies(defect))
 
         assert.deepStrictEqual(yield* notes, ["first"])
@@ -96,7 +102,9 @@ for (const server of servers) {
 
     it.live("an interrupted transaction leaves nothing, and frees its connection", () =>
       Effect.gen(function*() {
-        const { notes, sql, store, transact } = yield* openWith(yield* makeDatabase(server.admin), { maxConnections: 2 })
+        const { notes, sql, store, transact } = yield* openWith(yield* makeDatabase(server.admin), {
+          maxConnections: 2
+        })
         for (let round = 0; round < 5; round++) {
           const isWorking = yield* Deferred.make<void>()
           const fiber = yield* Effect.forkChild(transact(

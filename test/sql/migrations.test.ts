@@ -17,7 +17,10 @@ const catalogOf = (sql: PgClient.PgClient) =>
 
 /** All that a refused or broken start might have left. */
 const traces = (sql: PgClient.PgClient) =>
-  scalar(sql, "SELECT count(*)::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'event_store'")
+  scalar(
+    sql,
+    "SELECT count(*)::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'event_store'"
+  )
 
 /** When each migration and function was applied, and each partition made: changes when anything is applied again. */
 const history = (sql: PgClient.PgClient) =>
@@ -41,10 +44,13 @@ for (const server of servers) {
           () => openStore(url, { maxConnections: 2 }),
           { concurrency: "unbounded" }
         )
-        yield* Effect.forEach(opens, ({ store }, index) =>
-          store.append({ streamId: `a-${index}`, expected: "noStream", events: [proposed()] }), {
-          concurrency: "unbounded"
-        })
+        yield* Effect.forEach(
+          opens,
+          ({ store }, index) => store.append({ streamId: `a-${index}`, expected: "noStream", events: [proposed()] }),
+          {
+            concurrency: "unbounded"
+          }
+        )
         const sql = yield* openSql(url)
         const [migrations, functions] = yield* history(sql)
         assert.strictEqual(new Set([...migrations, ...functions].map((row) => row["xmin"])).size, 1)
@@ -88,7 +94,11 @@ for (const server of servers) {
           "UPDATE event_store.functions SET checksum = 'x'",
           "INSERT INTO event_store.migrations (name, checksum) VALUES ('9999_newer', 'x')"
         ])
-        yield* assertStorageError(Effect.scoped(openStore(url, { migrate: false })), "SchemaMismatch", /9999_newer.*update/)
+        yield* assertStorageError(
+          Effect.scoped(openStore(url, { migrate: false })),
+          "SchemaMismatch",
+          /9999_newer.*update/
+        )
       }))
 
     it.live("a function is made again when its text changed, and only then", () =>
@@ -107,7 +117,9 @@ for (const server of servers) {
         assert.deepStrictEqual(yield* open.admin.schemaVerify, [])
         const after = yield* history(sql)
         assert.deepStrictEqual(
-          after[1].filter((row, index) => row["applied_at"] !== before[1][index]?.["applied_at"]).map((row) => row["name"]),
+          after[1].filter((row, index) => row["applied_at"] !== before[1][index]?.["applied_at"]).map((row) =>
+            row["name"]
+          ),
           ["first_match"]
         )
         assert.deepStrictEqual(after[0], before[0])
@@ -151,8 +163,13 @@ for (const server of servers) {
     it.live("an apply that is lost at any statement leaves nothing half done, and the next one does it", () =>
       Effect.gen(function*() {
         for (
-          const at of ["CREATE TABLE event_store.streams", "CREATE OR REPLACE FUNCTION event_store.append_each",
-            "INSERT INTO \"event_store\".functions", "ensure_events_partitions", /^COMMIT/]
+          const at of [
+            "CREATE TABLE event_store.streams",
+            "CREATE OR REPLACE FUNCTION event_store.append_each",
+            "INSERT INTO \"event_store\".functions",
+            "ensure_events_partitions",
+            /^COMMIT/
+          ]
         ) {
           const url = yield* makeDatabase(server.admin)
           const sql = yield* openSql(url)

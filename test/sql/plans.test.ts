@@ -9,7 +9,7 @@ import { SecureRandom } from "effect/crypto"
 import type { Position } from "../../src/event/Revision.ts"
 import type { StreamId } from "../../src/event/StreamId.ts"
 import * as reads from "../../src/postgres/internal/reads.ts"
-import { type OpenStore, openSql, openStore } from "../postgres/fixtures.ts"
+import { openSql, type OpenStore, openStore } from "../postgres/fixtures.ts"
 import { idAt, partitionOf, plantLog } from "../postgres/plantedLog.ts"
 import { proposed } from "../store/fixtures.ts"
 import { layerDatabase, servers } from "../support/servers.ts"
@@ -48,9 +48,11 @@ const readScans = Effect.gen(function*() {
   const sql = yield* PgClient.PgClient
   const rows = yield* sql`SELECT relname, seq_scan::int, coalesce(idx_scan, 0)::int FROM pg_stat_user_tables
                           WHERE schemaname = 'event_store'`.values
-  return new Map(rows.map(([name, sequential, byIndex]) =>
-    [String(name), { sequential: Number(sequential), byIndex: Number(byIndex) }] as const
-  ))
+  return new Map(
+    rows.map(([name, sequential, byIndex]) =>
+      [String(name), { sequential: Number(sequential), byIndex: Number(byIndex) }] as const
+    )
+  )
 })
 
 const othersAreGone = Effect.gen(function*() {
@@ -122,7 +124,11 @@ const explain = ({ parameters, text }: reads.Statement) =>
 
 const literal = (parameter: unknown): string => {
   const { value } = parameter as { readonly value: unknown }
-  const text = value instanceof Date ? value.toISOString() : Array.isArray(value) ? `{${value.join(",")}}` : String(value)
+  const text = value instanceof Date
+    ? value.toISOString()
+    : Array.isArray(value)
+    ? `{${value.join(",")}}`
+    : String(value)
   return `'${text}'`
 }
 
@@ -140,119 +146,145 @@ const v7 = () => SecureRandom.uuidV7Unsafe()
 const now = () => proposed("Now", { id: v7(), tags: ["common:1"] })
 
 for (const server of servers) {
-  it.layer(layerPlanted(server), { excludeTestServices: true, timeout: "60 seconds" })(`plans (${server.label})`, (it) => {
-    describe("explained", () => {
-      for (const direction of ["forwards", "backwards"] as const) {
-        it.effect(`a page of a stream, ${direction}, leaves out the months in which the stream did not live`, () =>
-          Effect.gen(function*() {
-            for (const m of [0, 7, 23]) {
-              const found = yield* explain(reads.streamPage(schema, {
-                streamId: streamId(m, 3),
+  it.layer(layerPlanted(server), { excludeTestServices: true, timeout: "60 seconds" })(
+    `plans (${server.label})`,
+    (it) => {
+      describe("explained", () => {
+        for (const direction of ["forwards", "backwards"] as const) {
+          it.effect(`a page of a stream, ${direction}, leaves out the months in which the stream did not live`, () =>
+            Effect.gen(function*() {
+              for (const m of [0, 7, 23]) {
+                const found = yield* explain(reads.streamPage(schema, {
+                  streamId: streamId(m, 3),
+                  direction,
+                  from: undefined,
+                  limit: 1_000
+                }))
+                assert.deepStrictEqual(found, { months: [m], sequential: [] })
+              }
+              const long = yield* explain(reads.streamPage(schema, {
+                streamId: "long-1" as StreamId,
                 direction,
                 from: undefined,
                 limit: 1_000
               }))
-              assert.deepStrictEqual(found, { months: [m], sequential: [] })
-            }
-            const long = yield* explain(reads.streamPage(schema, {
-              streamId: "long-1" as StreamId,
-              direction,
-              from: undefined,
-              limit: 1_000
+              assert.deepStrictEqual(long.sequential, [])
+              assert.strictEqual(long.months.length, MONTHS)
             }))
-            assert.deepStrictEqual(long.sequential, [])
-            assert.strictEqual(long.months.length, MONTHS)
-          }))
-      }
+        }
 
-      it.effect("a page of the log that knows its time leaves out the months before it", () =>
-        Effect.gen(function*() {
-          const after = 20 * EVENTS_PER_MONTH + 1_500
-          const found = yield* explain(reads.logPage(schema, { ...page, after, timeBound: timeIn(20) }, {
-            after,
-            until: undefined
-          }))
-          assert.deepStrictEqual(found.sequential, [])
-          assert.isAtLeast(found.months[0]!, 20)
-        }))
-
-      it.effect("a page of the log backwards that knows its time leaves out the months after it", () =>
-        Effect.gen(function*() {
-          const after = 3 * EVENTS_PER_MONTH + 700
-          const query = { ...page, direction: "backwards", after, timeBound: timeIn(3) } as const
-          const found = yield* explain(reads.logPage(schema, query, { after, until: undefined }))
-          assert.deepStrictEqual(found.sequential, [])
-          assert.isAtMost(found.months.at(-1)!, 3)
-        }))
-
-      it.effect("a page of the log from its start, and one by tags, read by index", () =>
-        Effect.gen(function*() {
-          const first = yield* explain(reads.logPage(schema, { ...page, timeBound: undefined }, { after: 0, until: undefined }))
-          assert.deepStrictEqual(first.sequential, [])
-          for (const tags of [["rare:1"], ["rare:1", "month:9"], ["common:1"]]) {
-            const found = yield* explain(reads.logPage(schema, { ...page, filter: { tags }, timeBound: undefined }, {
-              after: 9 * EVENTS_PER_MONTH,
+        it.effect("a page of the log that knows its time leaves out the months before it", () =>
+          Effect.gen(function*() {
+            const after = 20 * EVENTS_PER_MONTH + 1_500
+            const found = yield* explain(reads.logPage(schema, { ...page, after, timeBound: timeIn(20) }, {
+              after,
               until: undefined
             }))
-            assert.deepStrictEqual(found.sequential, [], String(tags))
-          }
-        }))
-
-      it.effect("the time of a position is found by index", () =>
-        Effect.gen(function*() {
-          assert.deepStrictEqual((yield* explain(reads.timeAt(schema, 4_711))).sequential, [])
-        }))
-    })
-
-    describe("counted", () => {
-      const operations: ReadonlyArray<
-        readonly [name: string, use: (open: OpenStore) => Effect.Effect<unknown, unknown>, months?: ReadonlyArray<number>]
-      > = [
-        ["readStream", ({ store }) => Stream.runDrain(store.readStream(streamId(5, 7))), [5]],
-        ["readStream of a long stream", ({ store }) => Stream.runDrain(store.readStream("long-1", { from: 20 }))],
-        ["readAll from a position", ({ store }) => Stream.runDrain(store.readAll({ after: HEAD - 3_000, limit: 2_500 }))],
-        ["readAll backwards", ({ store }) => Stream.runDrain(store.readAll({ direction: "backwards", limit: 2_500 }))],
-        ["readPage by tags", ({ store }) => store.readPage({ after: 0, filter: { tags: ["rare:1", "month:3"] } })],
-        ["readPage by a query of tags", ({ store }) =>
-          store.readPage({
-            after: HEAD - 1_000,
-            filter: { query: [{ tags: ["month:23"], types: ["Type0"] }, { tags: ["rare:1"] }] }
-          })],
-        ["findEvent", ({ store }) => store.findEvent(idAt(12_345))],
-        ["describeStream", ({ store }) => store.describeStream(streamId(1, 1))],
-        ["listStreams by category", ({ store }) => store.listStreams({ category: "long" })],
-        ["listStreams by prefix", ({ store }) => store.listStreams({ prefix: "acct-7-", limit: 20 })],
-        ["head", ({ store }) => store.head, []],
-        ["one append of this month's id", ({ store }) =>
-          store.append({ streamId: "new-1", expected: "any", events: [now()] }), []],
-        ["one append of an id without a time", ({ store }) =>
-          store.append({ streamId: "new-1", expected: "any", events: [proposed("Now")] })],
-        ["many appends of this month's ids", ({ store }) => many(store, () => now()), []],
-        ["many appends of ids without a time", ({ store }) => many(store, () => proposed("Now"))],
-        ["an append that is refused looks its id up in its month", ({ store }) =>
-          Effect.flip(store.append({ streamId: "long-1", expected: "noStream", events: [now()] })), [23]],
-        ["a retry of an old append", ({ store }) =>
-          Effect.flip(store.append({
-            streamId: "acct-4-0",
-            expected: "noStream",
-            events: [proposed("Type0", { id: idAt(4 * EVENTS_PER_MONTH + 1) })]
-          }))],
-        ["a condition on a tag", ({ store }) => conditional(store, [{ tags: ["rare:1"] }], HEAD), []],
-        ["a condition on tags and types", ({ store }) =>
-          conditional(store, [{ tags: ["rare:1", "common:1"], types: ["Type0"] }], 0), []],
-        ["a condition on a type", ({ store }) => conditional(store, [{ types: ["Unheard"] }], HEAD)],
-        ["tombstone", ({ store }) => store.tombstone("acct-0-9"), []]
-      ]
-      for (const [name, use, months] of operations) {
-        it.effect(`${name} scans no big table in sequence${months === undefined ? "" : ", and no month that it has no need of"}`, () =>
-          Effect.gen(function*() {
-            const scans = yield* scansOf(use)
-            assert.deepStrictEqual(scans.sequential, [])
-            if (months !== undefined) assert.deepStrictEqual(scans.months, months)
+            assert.deepStrictEqual(found.sequential, [])
+            assert.isAtLeast(found.months[0]!, 20)
           }))
-      }
-    })
-  })
+
+        it.effect("a page of the log backwards that knows its time leaves out the months after it", () =>
+          Effect.gen(function*() {
+            const after = 3 * EVENTS_PER_MONTH + 700
+            const query = { ...page, direction: "backwards", after, timeBound: timeIn(3) } as const
+            const found = yield* explain(reads.logPage(schema, query, { after, until: undefined }))
+            assert.deepStrictEqual(found.sequential, [])
+            assert.isAtMost(found.months.at(-1)!, 3)
+          }))
+
+        it.effect("a page of the log from its start, and one by tags, read by index", () =>
+          Effect.gen(function*() {
+            const first = yield* explain(
+              reads.logPage(schema, { ...page, timeBound: undefined }, { after: 0, until: undefined })
+            )
+            assert.deepStrictEqual(first.sequential, [])
+            for (const tags of [["rare:1"], ["rare:1", "month:9"], ["common:1"]]) {
+              const found = yield* explain(reads.logPage(schema, { ...page, filter: { tags }, timeBound: undefined }, {
+                after: 9 * EVENTS_PER_MONTH,
+                until: undefined
+              }))
+              assert.deepStrictEqual(found.sequential, [], String(tags))
+            }
+          }))
+
+        it.effect("the time of a position is found by index", () =>
+          Effect.gen(function*() {
+            assert.deepStrictEqual((yield* explain(reads.timeAt(schema, 4_711))).sequential, [])
+          }))
+      })
+
+      describe("counted", () => {
+        const operations: ReadonlyArray<
+          readonly [
+            name: string,
+            use: (open: OpenStore) => Effect.Effect<unknown, unknown>,
+            months?: ReadonlyArray<number>
+          ]
+        > = [
+          ["readStream", ({ store }) => Stream.runDrain(store.readStream(streamId(5, 7))), [5]],
+          ["readStream of a long stream", ({ store }) => Stream.runDrain(store.readStream("long-1", { from: 20 }))],
+          [
+            "readAll from a position",
+            ({ store }) => Stream.runDrain(store.readAll({ after: HEAD - 3_000, limit: 2_500 }))
+          ],
+          [
+            "readAll backwards",
+            ({ store }) => Stream.runDrain(store.readAll({ direction: "backwards", limit: 2_500 }))
+          ],
+          ["readPage by tags", ({ store }) => store.readPage({ after: 0, filter: { tags: ["rare:1", "month:3"] } })],
+          ["readPage by a query of tags", ({ store }) =>
+            store.readPage({
+              after: HEAD - 1_000,
+              filter: { query: [{ tags: ["month:23"], types: ["Type0"] }, { tags: ["rare:1"] }] }
+            })],
+          ["findEvent", ({ store }) => store.findEvent(idAt(12_345))],
+          ["describeStream", ({ store }) => store.describeStream(streamId(1, 1))],
+          ["listStreams by category", ({ store }) => store.listStreams({ category: "long" })],
+          ["listStreams by prefix", ({ store }) => store.listStreams({ prefix: "acct-7-", limit: 20 })],
+          ["head", ({ store }) => store.head, []],
+          [
+            "one append of this month's id",
+            ({ store }) => store.append({ streamId: "new-1", expected: "any", events: [now()] }),
+            []
+          ],
+          [
+            "one append of an id without a time",
+            ({ store }) => store.append({ streamId: "new-1", expected: "any", events: [proposed("Now")] })
+          ],
+          ["many appends of this month's ids", ({ store }) => many(store, () => now()), []],
+          ["many appends of ids without a time", ({ store }) => many(store, () => proposed("Now"))],
+          [
+            "an append that is refused looks its id up in its month",
+            ({ store }) => Effect.flip(store.append({ streamId: "long-1", expected: "noStream", events: [now()] })),
+            [23]
+          ],
+          ["a retry of an old append", ({ store }) =>
+            Effect.flip(store.append({
+              streamId: "acct-4-0",
+              expected: "noStream",
+              events: [proposed("Type0", { id: idAt(4 * EVENTS_PER_MONTH + 1) })]
+            }))],
+          ["a condition on a tag", ({ store }) => conditional(store, [{ tags: ["rare:1"] }], HEAD), []],
+          [
+            "a condition on tags and types",
+            ({ store }) => conditional(store, [{ tags: ["rare:1", "common:1"], types: ["Type0"] }], 0),
+            []
+          ],
+          ["a condition on a type", ({ store }) => conditional(store, [{ types: ["Unheard"] }], HEAD)],
+          ["tombstone", ({ store }) => store.tombstone("acct-0-9"), []]
+        ]
+        for (const [name, use, months] of operations) {
+          it.effect(`${name} scans no big table in sequence${months === undefined ? "" : ", and no month that it has no need of"}`, () =>
+            Effect.gen(function*() {
+              const scans = yield* scansOf(use)
+              assert.deepStrictEqual(scans.sequential, [])
+              if (months !== undefined) assert.deepStrictEqual(scans.months, months)
+            }))
+        }
+      })
+    }
+  )
 }
 
 type Store = OpenStore["store"]

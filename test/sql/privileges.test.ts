@@ -87,10 +87,18 @@ for (const server of servers) {
             Stream.runCollect,
             Effect.forkChild({ startImmediately: true })
           )
-          yield* Effect.forEach(Array.from({ length: 30 }), (_, index) =>
-            store.append({ streamId: `a-${index}`, expected: "noStream", events: [proposed("A", { tags: ["k:1"] })] }), {
-            concurrency: "unbounded"
-          })
+          yield* Effect.forEach(
+            Array.from({ length: 30 }),
+            (_, index) =>
+              store.append({
+                streamId: `a-${index}`,
+                expected: "noStream",
+                events: [proposed("A", { tags: ["k:1"] })]
+              }),
+            {
+              concurrency: "unbounded"
+            }
+          )
           const events = proposedMany(5)
           yield* store.append({
             streamId: "a-1",
@@ -137,14 +145,21 @@ for (const server of servers) {
         const open = yield* openStore(url, { migrate: false })
         const { store } = open
         const refused = (effect: Effect.Effect<unknown, unknown>) =>
-          Effect.map(assertStorageError(effect, "Refused", /permission denied/), ({ reason }) =>
-            assert.strictEqual(reason._tag === "Refused" ? reason.code : undefined, "42501"))
+          Effect.map(
+            assertStorageError(effect, "Refused", /permission denied/),
+            ({ reason }) => assert.strictEqual(reason._tag === "Refused" ? reason.code : undefined, "42501")
+          )
 
         yield* refused(store.append({ streamId: "a-1", expected: 0, events: [proposed()] }))
-        yield* refused(Effect.forEach(Array.from({ length: 12 }), (_, index) =>
-          store.append({ streamId: `b-${index}`, expected: "noStream", events: [proposed()] }), {
-          concurrency: "unbounded"
-        }))
+        yield* refused(
+          Effect.forEach(
+            Array.from({ length: 12 }),
+            (_, index) => store.append({ streamId: `b-${index}`, expected: "noStream", events: [proposed()] }),
+            {
+              concurrency: "unbounded"
+            }
+          )
+        )
         yield* refused(store.tombstone("a-1"))
         yield* refused(store.setStreamMetadata("a-1", {}))
         yield* refused(open.admin.schemaApply().pipe(Effect.andThen(open.admin.createIndex("type"))))

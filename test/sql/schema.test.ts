@@ -42,15 +42,31 @@ const DRIFTS: ReadonlyArray<readonly [name: string, statements: ReadonlyArray<st
   ["a column added", ["ALTER TABLE $.streams ADD COLUMN note text"], /unexpected: column streams.note text/],
   ["a column dropped", ["ALTER TABLE $.streams DROP COLUMN metadata"], /missing: column streams.metadata/],
   ["a column's type", ["ALTER TABLE $.head ALTER id TYPE integer"], /missing: column head.id smallint/],
-  ["a column's collation", ["ALTER TABLE $.event_tags ALTER tag TYPE text COLLATE \"POSIX\""], /event_tags.tag .*POSIX/],
-  ["a column that may be null", ["ALTER TABLE $.head ALTER incarnation DROP NOT NULL"], /missing: column head.incarnation/],
+  [
+    "a column's collation",
+    ["ALTER TABLE $.event_tags ALTER tag TYPE text COLLATE \"POSIX\""],
+    /event_tags.tag .*POSIX/
+  ],
+  [
+    "a column that may be null",
+    ["ALTER TABLE $.head ALTER incarnation DROP NOT NULL"],
+    /missing: column head.incarnation/
+  ],
   ["a default", ["ALTER TABLE $.streams ALTER truncate_before SET DEFAULT 1"], /truncate_before .*default 1/],
-  ["a constraint dropped", ["ALTER TABLE $.head DROP CONSTRAINT head_id_check"], /missing: constraint head.head_id_check/],
+  [
+    "a constraint dropped",
+    ["ALTER TABLE $.head DROP CONSTRAINT head_id_check"],
+    /missing: constraint head.head_id_check/
+  ],
   ["an index dropped", ["DROP INDEX $.events_default_id"], /missing: .*events_default_id/],
   ["an index added", ["CREATE INDEX extra ON $.streams (last_position)"], /unexpected: .*extra/],
   ["a trigger dropped", ["DROP TRIGGER refuse_change ON $.events"], /missing: .*refuse_change .* ON events /],
   ["a trigger disabled", ["ALTER TABLE $.event_tags DISABLE TRIGGER refuse_truncate"], /refuse_truncate .*disabled/],
-  ["a trigger of the default partition disabled", ["ALTER TABLE $.events_default DISABLE TRIGGER USER"], /events_default .*disabled/],
+  [
+    "a trigger of the default partition disabled",
+    ["ALTER TABLE $.events_default DISABLE TRIGGER USER"],
+    /events_default .*disabled/
+  ],
   ["a trigger added", [
     "CREATE TRIGGER t AFTER INSERT ON $.streams FOR EACH ROW EXECUTE FUNCTION $.refuse_change()"
   ], /unexpected: .*TRIGGER t/],
@@ -58,17 +74,31 @@ const DRIFTS: ReadonlyArray<readonly [name: string, statements: ReadonlyArray<st
     "CREATE OR REPLACE VIEW $.event_types AS SELECT type, version, count(*) + 1 AS events, " +
     "min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM $.events GROUP BY type, version"
   ], /missing: view event_types/],
-  ["a function's text", ["CREATE OR REPLACE FUNCTION $.refuse_change() RETURNS trigger LANGUAGE plpgsql " +
-    "AS 'BEGIN RETURN NEW; END'"], /missing: function refuse_change/],
+  ["a function's text", [
+    "CREATE OR REPLACE FUNCTION $.refuse_change() RETURNS trigger LANGUAGE plpgsql " +
+    "AS 'BEGIN RETURN NEW; END'"
+  ], /missing: function refuse_change/],
   ["a function dropped", ["DROP FUNCTION $.first_match"], /missing: function first_match/],
   ["a function's setting", ["ALTER FUNCTION $.append_many RESET search_path"], /missing: function append_many/],
   ["a function that borrows rights", ["ALTER FUNCTION $.verify_log SECURITY DEFINER"], /verify_log.*security definer/],
-  ["the default partition detached", ["ALTER TABLE $.events DETACH PARTITION $.events_default"], /missing: table events_default partition/],
+  [
+    "the default partition detached",
+    ["ALTER TABLE $.events DETACH PARTITION $.events_default"],
+    /missing: table events_default partition/
+  ],
   ["a month detached", ["ALTER TABLE $.events DETACH PARTITION $.@"], /@ is no partition of events/],
   ["a month without its index of ids", ["DROP INDEX $.@_id"], /@ lacks the unique index \(id\)/],
-  ["a month whose trigger is disabled", ["ALTER TABLE $.@ DISABLE TRIGGER refuse_change"], /@ lacks the trigger refuse_change/],
+  [
+    "a month whose trigger is disabled",
+    ["ALTER TABLE $.@ DISABLE TRIGGER refuse_change"],
+    /@ lacks the trigger refuse_change/
+  ],
   ["a migration taken back", ["DELETE FROM $.migrations"], /migration 0001_log is pending/],
-  ["a function of another version", ["UPDATE $.functions SET checksum = 'x' WHERE name = 'verify_log'"], /function verify_log/]
+  [
+    "a function of another version",
+    ["UPDATE $.functions SET checksum = 'x' WHERE name = 'verify_log'"],
+    /function verify_log/
+  ]
 ]
 
 /** Rolls back what it changed, so that all drifts share one database. */
@@ -136,7 +166,11 @@ for (const server of servers) {
             const open = yield* openStore(url, { schema, maxConnections: 2 })
             const { admin, store } = open
             assert.strictEqual((yield* store.head).position, 0, schema)
-            yield* store.append({ streamId: "a-1", expected: "noStream", events: proposedMany(2, () => ({ tags: ["t:1"] })) })
+            yield* store.append({
+              streamId: "a-1",
+              expected: "noStream",
+              events: proposedMany(2, () => ({ tags: ["t:1"] }))
+            })
             yield* Effect.forEach(
               Array.from({ length: 12 }, (_, index) => `b-${index}`),
               (streamId) => store.append({ streamId, expected: "noStream", events: [proposed()] }),
@@ -159,11 +193,18 @@ for (const server of servers) {
         const url = yield* makeDatabase(server.admin)
         for (const schema of ["a".repeat(49), "", "Events", "1st", "a-b", "a b", "a\"b", "a;b", "ä", "pg_store"]) {
           for (const migrate of [true, false]) {
-            yield* assertStorageError(Effect.scoped(openStore(url, { schema, migrate })), "SchemaMismatch", /must match/)
+            yield* assertStorageError(
+              Effect.scoped(openStore(url, { schema, migrate })),
+              "SchemaMismatch",
+              /must match/
+            )
           }
         }
         const sql = yield* openSql(url)
-        assert.strictEqual(yield* scalar(sql, "SELECT count(*)::int FROM pg_namespace WHERE nspname !~ '^(pg_|information)'"), 1)
+        assert.strictEqual(
+          yield* scalar(sql, "SELECT count(*)::int FROM pg_namespace WHERE nspname !~ '^(pg_|information)'"),
+          1
+        )
       }))
 
     for (const [name, settings] of HOSTILE) {
@@ -183,10 +224,15 @@ for (const server of servers) {
           const open = yield* openStore(url)
           const { admin, store } = open
           const first = proposedMany(3, () => ({ tags: ["a:1", "b\\2"], data: { text: "back\\slash 'quote' \u0001" } }))
-          yield* store.append({ streamId: "a-1", expected: "noStream", events: first, condition: {
-            after: 0,
-            query: [{ tags: ["a:1", "b\\2"] }]
-          } })
+          yield* store.append({
+            streamId: "a-1",
+            expected: "noStream",
+            events: first,
+            condition: {
+              after: 0,
+              query: [{ tags: ["a:1", "b\\2"] }]
+            }
+          })
           yield* Effect.forEach(
             Array.from({ length: 20 }, (_, index) => `b-${index}`),
             (streamId) => store.append({ streamId, expected: "noStream", events: [proposed()] }),

@@ -9,10 +9,10 @@ import { openStore } from "./openStore.ts"
 import { work, type WorkerSettings } from "./worker.ts"
 
 /**
- * Orders to a stress process: to begin nothing new, and to append the event
- * that ends the run.
+ * Orders to a stress process: to begin, to begin nothing new, and to append the
+ * event that ends the run.
  */
-export type Order = "finish" | "end"
+export type Order = "begin" | "finish" | "end"
 
 /**
  * What a stress process prints: that its store is open, that it only follows,
@@ -26,16 +26,17 @@ export type Report = "open" | "idle" | "done" | `wrong ${string}`
  */
 export const runWorker = async (overrides: Partial<WorkerSettings> = {}): Promise<void> => {
   const settings: WorkerSettings = { ...JSON.parse(process.argv[2] ?? "{}"), ...overrides }
+  const begin = Latch.makeUnsafe(false)
   const finish = Latch.makeUnsafe(false)
   const end = Latch.makeUnsafe(false)
-  const orders: Readonly<Record<string, Latch.Latch>> = { finish, end } satisfies Record<Order, Latch.Latch>
+  const orders: Readonly<Record<string, Latch.Latch>> = { begin, finish, end } satisfies Record<Order, Latch.Latch>
   createInterface({ input: process.stdin })
     .on("line", (line) => orders[line]?.openUnsafe())
     .on("close", () => process.exit(2))
   const program = Effect.gen(function*() {
     const store = yield* openStore(settings.url)
     report("open")
-    yield* Effect.provide(work(settings, { finish, end, onIdle: () => report("idle") }), store)
+    yield* Effect.provide(work(settings, { begin, finish, end, onIdle: () => report("idle") }), store)
   }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
   const exit = await Effect.runPromiseExit(program)
   report(Exit.isSuccess(exit) ? "done" : `wrong ${Cause.pretty(exit.cause).replaceAll("\n", " | ")}`)

@@ -41,7 +41,7 @@ describe(`processes that write and follow at the same time (${server.label})`, (
     Effect.gen(function*() {
       const url = yield* makeDatabase(server.admin)
       yield* withoutLock(url)
-      const verdict = yield* run({ url, operations: 60 })
+      const verdict = yield* run({ url, operations: 60, concurrency: 1 })
       assert.include(verdict.violations.map(({ invariant }) => invariant), "G4")
       assert.isTrue(verdict.faults.some((fault) => fault.includes("positions repeat")), verdict.faults.join("\n"))
     }).pipe(Effect.scoped))
@@ -50,7 +50,7 @@ describe(`processes that write and follow at the same time (${server.label})`, (
     Effect.gen(function*() {
       const url = yield* makeDatabase(server.admin)
       yield* withEarlyPositions(url)
-      const verdict = yield* run({ url, operations: 60 })
+      const verdict = yield* run({ url, operations: 60, concurrency: 1 })
       assert.include(verdict.violations.map(({ invariant }) => invariant), "G1")
     }).pipe(Effect.scoped))
 })
@@ -58,7 +58,11 @@ describe(`processes that write and follow at the same time (${server.label})`, (
 // internal
 
 /** Lets three writers do so many operations each, with two readers beside them. */
-const run = ({ operations, url }: { readonly url: string; readonly operations: number }) =>
+const run = ({ concurrency = 6, operations, url }: {
+  readonly url: string
+  readonly operations: number
+  readonly concurrency?: number
+}) =>
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "event-store-stress-"))),
@@ -72,7 +76,7 @@ const run = ({ operations, url }: { readonly url: string; readonly operations: n
       followers,
       file: join(directory, name),
       earlier: [],
-      concurrency: seed * 6
+      concurrency: concurrency * seed
     })
     const processes = yield* Effect.all([
       start("writer", settings("a", 1, ["all"])),
@@ -81,6 +85,8 @@ const run = ({ operations, url }: { readonly url: string; readonly operations: n
       start("reader", settings("d", 4, FILTER_NAMES)),
       start("reader", settings("e", 5, ["all", "stream", "query"]))
     ])
+    for (const process of processes) yield* process.reported("open")
+    for (const process of processes) yield* process.order("begin")
     for (const process of processes) yield* process.reported("idle")
     yield* processes[0].order("end")
     for (const process of processes) yield* process.reported("done")
@@ -144,16 +150,21 @@ const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegE
     }))
 
 const LOCK = /PERFORM pg_advisory_xact_lock\([^;]*;/
+const HEAD_WAS_READ = "FROM head h WHERE h.id = 1;"
 
-/** Several appends read the same head, and stop there for a moment. */
+/** Several appends read the same head, and stop there for a moment; the head itself never moves back. */
 const withoutLock = (url: string) =>
-  spoil(url, [[LOCK, ""], ["FROM head h WHERE h.id = 1;", "FROM head h WHERE h.id = 1; PERFORM pg_sleep(0.002);"]])
+  spoil(url, [
+    [LOCK, ""],
+    [HEAD_WAS_READ, `${HEAD_WAS_READ} PERFORM pg_sleep(0.005);`],
+    [/SET position = ([^,]+),/, "SET position = greatest(h.position, $1),"]
+  ])
 
 /** A sequence gives the positions, and some appends are slower than others. */
 const withEarlyPositions = (url: string) =>
   spoil(url, [
     [LOCK, ""],
     ["SELECT h.position,", "SELECT nextval('event_store.places'),"],
-    ["FROM head h WHERE h.id = 1;", "FROM head h WHERE h.id = 1; PERFORM pg_sleep(random() * 0.02);"],
-    ["UPDATE head h SET position = ", "UPDATE head h SET position = 0 * h.position + "]
+    [HEAD_WAS_READ, `${HEAD_WAS_READ} PERFORM pg_sleep(random() * 0.05);`],
+    [/SET position = ([^,]+),/, "SET position = greatest(h.position, $1),"]
   ])

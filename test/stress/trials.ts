@@ -143,7 +143,7 @@ const launch = (
     concurrency: random.pick([1, 4, 16]) ?? 1,
     followers: FILTER_NAMES.filter((filter) => filter === "all" || random.chance(0.3))
   }
-  return start("writer", settings)
+  return Effect.tap(start("writer", settings), ({ order }) => order("begin"))
 }
 
 const isBounded = ({ settings }: Running): boolean => settings.operations <= OPERATIONS_AFTER

@@ -40,6 +40,8 @@ export interface WorkerSettings {
  * How the one who started it speaks to a stress process.
  */
 export interface Signals {
+  /** Opened when it may write. */
+  readonly begin: Latch.Latch
   /** Opened when it shall begin nothing new. */
   readonly finish: Latch.Latch
   /** Opened when it shall append the event that ends the run. */
@@ -86,7 +88,7 @@ export const work = (settings: WorkerSettings, signals: Signals): Effect.Effect<
     )
     const writing = Effect.forEach(
       Array.from({ length: settings.concurrency }),
-      () => writeAll(worker),
+      () => Effect.andThen(signals.begin.await, writeAll(worker)),
       { concurrency: "unbounded", discard: true }
     ).pipe(Effect.andThen(Effect.sync(signals.onIdle)))
     let isEnding = false

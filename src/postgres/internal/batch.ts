@@ -16,7 +16,7 @@ import {
   StorageError,
   StreamTombstoned
 } from "../../store/EventStoreError.ts"
-import type { AppendRequest } from "../../store/Storage.ts"
+import type { AppendRequest, EncodedWrite } from "../../store/Storage.ts"
 
 /** The statement that appends a batch, and its parameters. */
 export interface BatchStatement {
@@ -36,14 +36,16 @@ export type RequestOutcome = Result.Result<
 >
 
 /**
- * Writes the one statement for a batch: `append_many` for many requests that
- * do not meet, `append_each` for all others.
+ * Writes the one statement for a batch: `append_one` for a lone event,
+ * `append_many` for many requests that do not meet, `append_each` for all others.
  */
 export const toStatement = (
   schema: string,
   requests: ReadonlyArray<AppendRequest>,
   options: { readonly checkIds: boolean; readonly notify: boolean }
 ): BatchStatement => {
+  const lone = loneEvent(requests)
+  if (lone !== undefined) return loneStatement(schema, lone, options)
   const columns = toColumns(requests)
   const events = [
     array(columns.id, PgTypes.OID.uuid),
@@ -121,7 +123,45 @@ export const toRequestOutcome = (
 /** Above this many requests the set body costs less than one statement a request (measured: PERFORMANCE of both bodies). */
 const EACH_REQUESTS_MAX = 8
 
+interface Lone {
+  readonly write: EncodedWrite
+  readonly event: EncodedEvent
+}
+
+/** The event of a batch that is one append of one event without a condition. */
+const loneEvent = ([request, ...others]: ReadonlyArray<AppendRequest>): Lone | undefined => {
+  if (request === undefined || others.length > 0) return undefined
+  const { condition, eventCount, streamConditions, writes } = request
+  const [write] = writes
+  const [event] = write.events
+  return eventCount === 1 && event !== undefined && condition === undefined && streamConditions.length === 0
+    ? { write, event }
+    : undefined
+}
+
+const loneStatement = (
+  schema: string,
+  { event, write }: Lone,
+  { checkIds, notify }: { readonly checkIds: boolean; readonly notify: boolean }
+): BatchStatement => ({
+  text: `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_one(${ONE})`,
+  parameters: [
+    PgTypes.text(write.streamId),
+    PgTypes.int4(toClaim(write.expected)),
+    PgTypes.uuid(event.id),
+    PgTypes.text(event.type),
+    PgTypes.int2(event.version),
+    PgTypes.text(event.data),
+    PgTypes.text(event.metadata ?? null),
+    PgTypes.text(joined(event.tags)),
+    PgTypes.timestamptz(timeOf(event.id) ?? null),
+    PgTypes.bool(checkIds),
+    PgTypes.bool(notify)
+  ]
+})
+
 const placeholders = (count: number): string => Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
+const ONE = placeholders(11)
 const MANY = placeholders(19)
 const EACH = placeholders(23)
 
@@ -212,17 +252,20 @@ const toClaim = (expected: ExpectedRevision): number => {
 }
 
 /** A UUIDv7 begins with its time in milliseconds since 1970, in 12 hexadecimal digits. */
-const readTime = (columns: { isTimed: boolean; idFrom: number; idTo: number }, id: string): void => {
-  const time = id[14] === "7"
-    ? Number.parseInt(id.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(id.slice(9, 13), 16)
-    : Number.MAX_SAFE_INTEGER
+const timeOf = (id: string): number | undefined => {
+  if (id[14] !== "7") return undefined
+  const time = Number.parseInt(id.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(id.slice(9, 13), 16)
   // what PostgreSQL and Date can both say; a forged time is looked up like no time
-  if (time > YEAR_9999_MS) {
-    columns.isTimed = false
-    return
+  return time > YEAR_9999_MS ? undefined : time
+}
+
+const readTime = (columns: { isTimed: boolean; idFrom: number; idTo: number }, id: string): void => {
+  const time = timeOf(id)
+  if (time === undefined) columns.isTimed = false
+  else {
+    if (time < columns.idFrom) columns.idFrom = time
+    if (time > columns.idTo) columns.idTo = time
   }
-  if (time < columns.idFrom) columns.idFrom = time
-  if (time > columns.idTo) columns.idTo = time
 }
 
 const YEAR_9999_MS = 253_402_300_799_999

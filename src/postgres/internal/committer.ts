@@ -5,9 +5,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -44,32 +44,56 @@ export const make = (
 ): Effect.Effect<Storage["append"], never, Scope.Scope> =>
   Effect.gen(function*() {
     const queue: Array<Entry> = []
-    const isWaiting = yield* Latch.make(false)
-    const settle = settler(options)
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const settle = settler(options, yield* makeWatchdog)
+    let sending: Fiber.Fiber<void> | undefined
+    let sentAppends = 0
+    let isScheduled = false
     let isClosed = false
 
-    const loop = Effect.gen(function*() {
-      yield* isWaiting.await
-      // whoever the last batch resumed gets in before the next one leaves
-      yield* Effect.yieldNow
+    const flush = (): void => {
+      if (sending !== undefined) return
       const batch = takeBatch(queue)
-      if (queue.length === 0) isWaiting.closeUnsafe()
-      if (batch.length > 0) yield* settle(batch)
+      if (batch.length === 0) return
+      sentAppends = batch.length
+      let isDone = false
+      const fiber = fork(Effect.ensuring(
+        settle(batch),
+        Effect.sync(() => {
+          isDone = true
+          sending = undefined
+          if (queue.length > 0) schedule()
+        })
+      ))
+      if (!isDone) sending = fiber
+    }
+    // whoever the last batch resumed gets in before the next one leaves
+    const schedule = (): void => {
+      if (isScheduled) return
+      isScheduled = true
+      fork(Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => {
+          isScheduled = false
+          flush()
+        })
+      ))
+    }
+    yield* Effect.addFinalizer(() => {
+      isClosed = true
+      for (const entry of queue.splice(0)) entry.resume(closed)
+      return sending === undefined ? Effect.void : Fiber.interrupt(sending)
     })
-    yield* Effect.forkScoped(Effect.forever(loop))
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isClosed = true
-        for (const entry of queue.splice(0)) entry.resume(closed)
-      })
-    )
 
     return (request) =>
       Effect.callback((resume) => {
         if (isClosed) return resume(closed)
         const entry: Entry = { request, resume, isGone: false }
         queue.push(entry)
-        isWaiting.openUnsafe()
+        if (sending === undefined) {
+          if (sentAppends > 1) schedule()
+          else flush()
+        }
         return Effect.sync(() => {
           entry.isGone = true
         })
@@ -143,40 +167,63 @@ const takeBatch = (queue: Array<Entry>): Array<Entry> => {
   return batch
 }
 
-const sender = ({ notify, onCommit, schema, writer }: CommitterOptions): Send => (requests, { checkIds, patienceMs }) => {
-  const { parameters, text } = toStatement(schema, requests, { checkIds, notify })
-  return Effect.scoped(
-    writer.reserve.pipe(
-      Effect.mapError((error): SendFailure => ({ error, wasSent: false })),
-      Effect.flatMap((connection) =>
-        Effect.mapError(
-          answerWithin(patienceMs, connection.executeValues(text, parameters)),
-          (error): SendFailure => ({ error, wasSent: true })
-        )
-      ),
-      Effect.map((rows) => toOutcomes(requests, rows)),
-      Effect.tap((outcomes) =>
-        Effect.sync(() => {
+const sender =
+  ({ notify, onCommit, schema, writer }: CommitterOptions, watchdog: Watchdog): Send =>
+  (requests, { checkIds, patienceMs }) => {
+    const { parameters, text } = toStatement(schema, requests, { checkIds, notify })
+    return Effect.scoped(
+      writer.reserve.pipe(
+        Effect.mapError((error): SendFailure => ({ error, wasSent: false })),
+        Effect.flatMap((connection) =>
+          Effect.mapError(
+            watchdog(patienceMs, connection.executeValues(text, parameters)),
+            (error): SendFailure => ({ error, wasSent: true })
+          )
+        ),
+        Effect.map((rows) => {
+          const outcomes = toOutcomes(requests, rows)
           for (const outcome of outcomes) {
             if (Result.isSuccess(outcome)) onCommit(Arr.lastNonEmpty(outcome.success).position)
           }
+          return outcomes
         })
       )
     )
-  )
-}
+  }
 
 /**
  * Waits for an answer so long. The statement goes on beyond that, for the scope
  * of its connection to end it: a connection that is given back in the middle of
  * a statement is closed at once, whereas interruption waits for the server.
  */
-const answerWithin = <A>(patienceMs: number, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-  Effect.flatMap(Effect.forkDetach(statement, { startImmediately: true }), (fiber) =>
-    Effect.timeoutOrElse(Fiber.join(fiber), {
-      duration: patienceMs,
-      orElse: () => Effect.fail(new SqlError({ reason: silence(patienceMs) }))
-    }))
+type Watchdog = <A>(patienceMs: number, statement: Effect.Effect<A, SqlError>) => Effect.Effect<A, SqlError>
+
+/** How often a watchdog looks: a timer for every statement would cost more than the statement's own client work. */
+const WATCH = Duration.millis(250)
+
+const makeWatchdog: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(function*() {
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const clock = yield* Clock.Clock
+  // one statement is on its way at a time
+  let watched: { readonly untilMs: number; readonly giveUp: () => void } | undefined
+  const look = Effect.sync(() => {
+    if (watched !== undefined && clock.currentTimeMillisUnsafe() >= watched.untilMs) watched.giveUp()
+  })
+  yield* Effect.forkScoped(Effect.repeat(Effect.delay(look, WATCH), Schedule.forever))
+  return (patienceMs, statement) =>
+    Effect.callback<Effect.Success<typeof statement>, SqlError>((resume) => {
+      const fiber = fork(statement)
+      const mine = {
+        untilMs: clock.currentTimeMillisUnsafe() + patienceMs,
+        giveUp: () => resume(Effect.fail(new SqlError({ reason: silence(patienceMs) })))
+      }
+      watched = mine
+      fiber.addObserver((exit) => {
+        if (watched === mine) watched = undefined
+        resume(exit)
+      })
+    })
+})
 
 const silence = (patienceMs: number): ConnectionError => {
   const message = `the server did not answer within ${patienceMs} ms`
@@ -184,9 +231,9 @@ const silence = (patienceMs: number): ConnectionError => {
 }
 
 /** Answers every append of a batch, whatever happens on the way. */
-const settler = (options: CommitterOptions) => {
+const settler = (options: CommitterOptions, watchdog: Watchdog) => {
   const timing: Timing = {
-    send: sender(options),
+    send: sender(options, watchdog),
     lockMs: Duration.toMillis(options.lockTimeout),
     resolveMs: Duration.toMillis(options.resolveTimeout)
   }

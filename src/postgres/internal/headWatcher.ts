@@ -1,3 +1,4 @@
+import type { Notification } from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -5,7 +6,6 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Notification } from "@effect/sql-pg/PgConnection"
 
 /** Tells the followers of a process that the log has grown. */
 export interface HeadWatcher {
@@ -76,7 +76,10 @@ export const make = (options: {
           const wake = () => resume(Effect.void)
           waiting.set(wake, position)
           isAnyone.openUnsafe()
-          return Effect.sync(() => waiting.delete(wake))
+          return Effect.sync(() => {
+            waiting.delete(wake)
+            if (waiting.size === 0) isAnyone.closeUnsafe()
+          })
         })
     }
   })
