@@ -189,12 +189,16 @@ const PG_DEFAULTS = {
   resolveTimeout: Duration.seconds(30)
 }
 
+/**
+ * The parts are layers that every store shares, and layers are built once by
+ * reference; so a store builds its own, and is itself what is built once.
+ */
 const stores = <R>(
   storage: "pglite" | "postgres",
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
-): Layer.Layer<EventStore | StoreAdmin | PgTransaction.PgTransaction, StorageError, R | PgClient.PgClient> =>
-  Layer.mergeAll(
+): Layer.Layer<EventStore | StoreAdmin | PgTransaction.PgTransaction, StorageError, R | PgClient.PgClient> => {
+  const parts = Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
     PgStoreAdmin.layer(storage),
     PgTransaction.layer
@@ -202,3 +206,5 @@ const stores = <R>(
     Layer.provide(Layer.effect(PgEventStore.Settings, settings)),
     Layer.provide(Layer.succeed(PgMigrations.SchemaName, schema))
   )
+  return Layer.effectContext(Layer.build(Layer.fresh(parts)))
+}

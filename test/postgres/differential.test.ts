@@ -193,12 +193,11 @@ for (const server of servers) {
           assert.deepStrictEqual(oneByOne, expected)
           assert.deepStrictEqual(atOnce, expected)
           // both bodies were asked, and every kind of answer was given
-          const calls = yield* waitFor(
-            sql`SELECT funcname, calls::int FROM pg_stat_user_functions WHERE funcname IN ('append_each', 'append_many')
-                ORDER BY 1`.values,
-            (rows) => rows.length === 2
+          yield* waitFor(
+            sql`SELECT funcname, calls::int FROM pg_stat_user_functions WHERE funcname IN ('append_each', 'append_many')`
+              .values,
+            (rows) => rows.filter(([, calls]) => Number(calls) > 4).length === 2
           )
-          for (const [name, count] of calls) assert.isAbove(Number(count), 4, String(name))
           const kinds = new Set(
             expected.answers.map((answer) =>
               (answer as { readonly _tag?: string; readonly alreadyAppended?: boolean })._tag ??

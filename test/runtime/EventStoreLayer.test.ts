@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, FileSystem, type Layer, Stream } from "effect"
+import { ConfigProvider, Context, Effect, FileSystem, Layer, Stream } from "effect"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { layerConfig, layerMemory, layerPglite, layerPostgres, layerUrl } from "../../src/runtime/index.ts"
 import { EventStore, StoreAdmin } from "../../src/store/index.ts"
@@ -90,5 +90,23 @@ describe("EventStoreLayer", () => {
         const answer = yield* used(layerPglite({ directory, schema }))
         assert.strictEqual(answer.events, 1)
       }
+    }))
+
+  it.live("two stores in one graph of layers are two stores, and one used twice is one", () =>
+    Effect.gen(function*() {
+      class First extends Context.Service<First, EventStore["Service"]>()("test/First") {}
+      class Second extends Context.Service<Second, EventStore["Service"]>()("test/Second") {}
+      class Again extends Context.Service<Again, EventStore["Service"]>()("test/Again") {}
+      const first = layerPglite()
+      const named = Layer.mergeAll(
+        Layer.effect(First, EventStore).pipe(Layer.provide(first)),
+        Layer.effect(Second, EventStore).pipe(Layer.provide(layerPglite({ schema: "second_store" }))),
+        Layer.effect(Again, EventStore).pipe(Layer.provide(first))
+      )
+      const heads = yield* Effect.gen(function*() {
+        yield* (yield* First).append({ streamId: "a-1", expected: "any", events: [{ type: "A", data: 1 }] })
+        return [(yield* (yield* First).head).position, (yield* (yield* Second).head).position, (yield* (yield* Again).head).position]
+      }).pipe(Effect.provide(named))
+      assert.deepStrictEqual(heads as ReadonlyArray<number>, [1, 0, 1])
     }))
 })

@@ -128,8 +128,8 @@ const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegE
       yield* sql`CREATE SEQUENCE event_store.places INCREMENT 100`
       const functions = yield* sql<{ definition: string }>`
       SELECT pg_get_functiondef(oid) AS definition FROM pg_proc
-      WHERE pronamespace = 'event_store'::regnamespace AND proname LIKE 'append\\_%'`
-      assert.lengthOf(functions, 2)
+      WHERE pronamespace = 'event_store'::regnamespace AND prosrc LIKE '%UPDATE head%'`
+      assert.isAbove(functions.length, 0)
       for (const { definition } of functions) {
         yield* sql.unsafe(changes.reduce((before, [text, by]) => {
           const after = before.replace(text, by)
@@ -147,6 +147,15 @@ const spoil = (url: string, changes: ReadonlyArray<readonly [text: string | RegE
             : `DROP INDEX ${name}`
         )
       }
+      // two that make the same stream shall not stop each other
+      yield* sql`
+      CREATE FUNCTION make_once() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM pg_advisory_xact_lock(hashtext(NEW.name));
+        RETURN CASE WHEN EXISTS (SELECT FROM event_store.streams s WHERE s.name = NEW.name) THEN NULL ELSE NEW END;
+      END $$`
+      yield* sql`
+      CREATE TRIGGER make_once BEFORE INSERT ON event_store.streams FOR EACH ROW EXECUTE FUNCTION make_once()`
     }))
 
 const LOCK = /PERFORM pg_advisory_xact_lock\([^;]*;/

@@ -223,10 +223,7 @@ const killWriters = (run: Run, url: string, writers: ReadonlyArray<Running>) =>
 const killBackend = (run: Run, server: Server, url: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { random } = run
-    const appending = appendingSessions(server.admin, new URL(url).pathname.slice(1)).pipe(
-      // the server may still recover from the kill before
-      Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 500 })
-    )
+    const appending = appendingSessions(server.admin, new URL(url).pathname.slice(1))
     const pid = random.pick(yield* waitFor(appending, (pids) => pids.length > 0))
     if (pid === undefined) return
     const isEnded = random.chance(0.3)
@@ -244,10 +241,12 @@ const appendingSessions = (admin: string, database: string) =>
       (rows) => rows.map(({ pid }) => pid)
     ))
 
+/** The server may go down for the kill before, or still recover from it. */
 const asAdmin = <A, E>(admin: string, use: (sql: PgClient.PgClient) => Effect.Effect<A, E>) =>
   PgClient.make({ url: Redacted.make(admin), maxConnections: 1 }).pipe(
     Effect.flatMap(use),
     Effect.scoped,
+    Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 500 }),
     Effect.provide(Reactivity.layer)
   )
 

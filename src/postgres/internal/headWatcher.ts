@@ -20,8 +20,9 @@ export interface HeadWatcher {
  *
  * While anyone waits, the head is read every 50 ms, doubled up to 100 ms when
  * nothing happens; that alone is correct. Commits of this process are reported
- * at once, and a notification of another process makes the next read come at
- * once: hints, which may be lost, doubled or late.
+ * at once, and a notification of another process, listened to from the first
+ * follower on, makes the next read come at once: hints, which may be lost,
+ * doubled or late.
  */
 export const make = (options: {
   readonly readHead: Effect.Effect<number, unknown>
@@ -65,7 +66,8 @@ export const make = (options: {
           Queue.takeAll(notifications),
           Effect.sync(() => hint.openUnsafe())
         ))))
-      yield* Effect.forkScoped(Effect.retry(hear, Schedule.spaced(LISTEN_AGAIN)))
+      // a process that only appends has no use for being told of appends
+      yield* Effect.forkScoped(Effect.andThen(isAnyone.await, Effect.retry(hear, Schedule.spaced(LISTEN_AGAIN))))
     }
 
     return {
