@@ -56,7 +56,12 @@ const caughtUp = (seen: Seen, position: number) =>
 /** The longest orders of the log, folded from their events. */
 const foldOrders = Effect.gen(function*() {
   const store = yield* EventStore
-  const { streams } = yield* store.listStreams({ category: "order", sort: "events", descending: true, limit: FOLDED_STREAMS })
+  const { streams } = yield* store.listStreams({
+    category: "order",
+    sort: "events",
+    descending: true,
+    limit: FOLDED_STREAMS
+  })
   return yield* Effect.forEach(streams, ({ streamId }) =>
     Effect.map(
       Stream.runFold(store.readStream(streamId), () => Orders.empty, Orders.evolve),
@@ -85,7 +90,9 @@ const report = (
     "",
     `Imported      ${number(summary.appended)} events of ${number(summary.streams)} streams from ${basename(file)}` +
     (summary.skipped > 0 ? ` (${number(summary.skipped)} were there already)` : ""),
-    `Rate          ${number(summary.appended / elapsedMs * 1000)} events/s, every batch on disk (fsync) before it was acknowledged`,
+    `Rate          ${
+      number(summary.appended / elapsedMs * 1000)
+    } events/s, every batch on disk (fsync) before it was acknowledged`,
     `Log           positions 1 to ${number(summary.lastPosition)}`,
     `Subscription  saw ${number(seen.events)} events live, ` +
     (seen.outOfOrder === 0 ? "in order, none missing" : `${number(seen.outOfOrder)} OUT OF ORDER`),

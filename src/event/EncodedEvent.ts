@@ -224,9 +224,16 @@ const encodeMetadata = (metadata: unknown, path: () => string): string | undefin
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
     return new InvalidInput({ reason: "NotJson", path: path(), detail: "expected a JSON object" })
   }
-  const { causationId, correlationId } = metadata as { readonly causationId?: unknown; readonly correlationId?: unknown }
+  const { causationId, correlationId } = metadata as {
+    readonly causationId?: unknown
+    readonly correlationId?: unknown
+  }
   if (correlationId !== undefined && typeof correlationId !== "string") {
-    return new InvalidInput({ reason: "InvalidIdentifier", path: `${path()}.correlationId`, detail: "expected a string" })
+    return new InvalidInput({
+      reason: "InvalidIdentifier",
+      path: `${path()}.correlationId`,
+      detail: "expected a string"
+    })
   }
   if (causationId !== undefined && typeof causationId !== "string") {
     return new InvalidInput({ reason: "InvalidIdentifier", path: `${path()}.causationId`, detail: "expected a string" })
@@ -234,9 +241,11 @@ const encodeMetadata = (metadata: unknown, path: () => string): string | undefin
   // `{ correlationId: undefined }` is what `correlationId: maybe` gives: leave such keys out
   const given = correlationId === undefined && "correlationId" in metadata ||
       causationId === undefined && "causationId" in metadata
-    ? Object.fromEntries(Object.entries(metadata).filter(([name, value]) =>
-      value !== undefined || (name !== "correlationId" && name !== "causationId")
-    ))
+    ? Object.fromEntries(
+      Object.entries(metadata).filter(([name, value]) =>
+        value !== undefined || (name !== "correlationId" && name !== "causationId")
+      )
+    )
     : metadata
   const text = encodeJson(given, path)
   return text === "{}" ? undefined : text

@@ -29,7 +29,12 @@ export const layer: Layer.Layer<StoreAdmin> = Layer.succeed(StoreAdmin, {
       })
     ),
   checkHealth: Effect.succeed([
-    { name: "durability", level: "warn" as const, detail: "memory", hint: "use pglite: or postgres: to keep what is recorded" }
+    {
+      name: "durability",
+      level: "warn" as const,
+      detail: "memory",
+      hint: "use pglite: or postgres: to keep what is recorded"
+    }
   ]),
   verifyLog: Effect.succeed([])
 })

@@ -24,7 +24,7 @@ import * as Committer from "./internal/committer.ts"
 import * as HeadWatcher from "./internal/headWatcher.ts"
 import { quoteName } from "./internal/identifiers.ts"
 import * as reads from "./internal/reads.ts"
-import { STREAM_COLUMNS, eventColumns, toDescription, toEvent } from "./internal/rows.ts"
+import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
 import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { changeStream } from "./internal/streamChanges.ts"
 import { layerMigrations, requireCurrent, SchemaName } from "./PgMigrations.ts"
@@ -173,7 +173,9 @@ const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
 
 const askDurability = (sql: PgClient.PgClient): Effect.Effect<Storage["durability"], StorageError> =>
   Effect.map(
-    sql.unsafe("SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')")
+    sql.unsafe(
+      "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')"
+    )
       .values,
     ([row]) => row?.[0] === "on" && row[1] !== "off" && row[2] === "on" ? "powerLoss" as const : "processCrash" as const
   ).pipe(storageErrors("connect"))
@@ -183,22 +185,29 @@ const askDurability = (sql: PgClient.PgClient): Effect.Effect<Storage["durabilit
  * the same client that would be a surprise, so it is refused.
  */
 const outsideTransactions = (client: PgClient.PgClient, append: Storage["append"]): Storage["append"] => (request) =>
-  Effect.flatMap(Effect.serviceOption(client.transactionService), (transaction) =>
-    Option.isNone(transaction) ? append(request) : Effect.fail(
-      new StorageError({
-        operation: "append",
-        reason: new Refused({
-          detail: "append would commit apart from the transaction around it: use PgTransaction.transact"
+  Effect.flatMap(
+    Effect.serviceOption(client.transactionService),
+    (transaction) =>
+      Option.isNone(transaction) ? append(request) : Effect.fail(
+        new StorageError({
+          operation: "append",
+          reason: new Refused({
+            detail: "append would commit apart from the transaction around it: use PgTransaction.transact"
+          })
         })
-      })
-    ))
+      )
+  )
 
 const readHead = (sql: PgClient.PgClient, schema: string): Storage["head"] =>
   Effect.flatMap(
-    sql.unsafe(`SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`).values.pipe(storageErrors("head")),
+    sql.unsafe(`SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`).values.pipe(
+      storageErrors("head")
+    ),
     ([row]) =>
       row === undefined
-        ? Effect.fail(new StorageError({ operation: "head", reason: new Unavailable({ detail: "the head is missing" }) }))
+        ? Effect.fail(
+          new StorageError({ operation: "head", reason: new Unavailable({ detail: "the head is missing" }) })
+        )
         : Effect.succeed({ position: row[0] as Position, incarnation: row[1] as string })
   )
 
@@ -313,7 +322,10 @@ const readStatistics = (run: Run, schema: string): Effect.Effect<StoreStatistics
       events: types.reduce((sum, [, count]) => sum + count, 0),
       streams: streams as number,
       types: Object.fromEntries(types.map(([type, count]) => [type, count])),
-      firstPosition: types.reduce((first, [, , low]) => first === START ? low : Math.min(first, low) as Position, START),
+      firstPosition: types.reduce(
+        (first, [, , low]) => first === START ? low : Math.min(first, low) as Position,
+        START
+      ),
       lastPosition: types.reduce((last, [, , , high]) => Math.max(last, high) as Position, START),
       bytes: bytes as number
     }

@@ -181,7 +181,9 @@ const checkedSchema: Effect.Effect<string, StorageError> = Effect.flatMap(Schema
 
 /** The SQL files are written for the default name; a role's name only begins with it. */
 const inSchema = (schema: string, statements: ReadonlyArray<string>): ReadonlyArray<string> =>
-  schema === quoteName("event_store") ? statements : statements.map((text) => text.replaceAll(/\bevent_store\b/g, schema))
+  schema === quoteName("event_store")
+    ? statements
+    : statements.map((text) => text.replaceAll(/\bevent_store\b/g, schema))
 
 const prologue = (schema: string): ReadonlyArray<string> => [
   `CREATE SCHEMA IF NOT EXISTS ${schema}`,

@@ -66,7 +66,9 @@ const make = Effect.fnUntraced(function*(storage: "postgres" | "pglite") {
     verifyLog: Effect.map(
       run("verifyLog", `SELECT fault, found::float8, example FROM ${quoteName(schema)}.verify_log()`),
       (rows) =>
-        rows.map(([fault, found, example]) => `${fault}: ${found}${example === null ? "" : ` (for example ${example})`}`)
+        rows.map(([fault, found, example]) =>
+          `${fault}: ${found}${example === null ? "" : ` (for example ${example})`}`
+        )
     )
   })
 })
@@ -105,7 +107,9 @@ const checkHealth = (storage: "postgres" | "pglite") =>
       status.isCurrent ? `${schema} is current` : `${schema} is not this version's`,
       "run \"event-store schema status\", then \"event-store schema apply\""
     )
-    return isThere ? [...server, schemaCheck, ...(yield* checkLog(sql, quoteName(schema), storage))] : [...server, schemaCheck]
+    return isThere
+      ? [...server, schemaCheck, ...(yield* checkLog(sql, quoteName(schema), storage))]
+      : [...server, schemaCheck]
   })
 
 /** Largest difference of the clocks that is not worth a word, in milliseconds. */

@@ -65,7 +65,11 @@ const toQuery = (options: ListStreamsOptions): StreamListQuery | InvalidInput =>
     return new InvalidInput({ reason: "InvalidLimit", path: "limit", detail })
   }
   if (!["name", "created", "updated", "events"].includes(sort)) {
-    return new InvalidInput({ reason: "InvalidQuery", path: "sort", detail: "expected name, created, updated or events" })
+    return new InvalidInput({
+      reason: "InvalidQuery",
+      path: "sort",
+      detail: "expected name, created, updated or events"
+    })
   }
   const query = { prefix, category, sort, descending, limit, after: undefined }
   return cursor === undefined ? query : fromCursor(query, cursor)
@@ -82,7 +86,11 @@ const toCursor = (query: StreamListQuery, last: StreamDescription): string =>
 const fromCursor = (query: StreamListQuery, cursor: string): StreamListQuery | InvalidInput => {
   const decoded = Result.flatMap(Base64Url.decodeString(cursor), Schema.decodeUnknownResult(Cursor))
   if (Result.isFailure(decoded)) {
-    return new InvalidInput({ reason: "InvalidCursor", path: "cursor", detail: "expected the cursor of an earlier page" })
+    return new InvalidInput({
+      reason: "InvalidCursor",
+      path: "cursor",
+      detail: "expected the cursor of an earlier page"
+    })
   }
   const [belongsTo, key, name] = decoded.success
   return belongsTo === fingerprint(query)

@@ -209,29 +209,31 @@ const readAll = (storage: Storage): EventStore["Service"]["readAll"] => (options
     ))
 }
 
-const readPage =
-  (storage: Storage) => (options: ReadPageOptions) =>
-    checked(
-      checkBounds(options, PAGE_SIZE_EVENTS_MAX),
-      () =>
-        readLog(storage, {
-          direction: "forwards",
-          after: options.after,
-          until: options.until,
-          filter: options.filter,
-          limit: options.limit ?? PAGE_SIZE_EVENTS,
-          timeBound: undefined
-        })
-    )
+const readPage = (storage: Storage) => (options: ReadPageOptions) =>
+  checked(
+    checkBounds(options, PAGE_SIZE_EVENTS_MAX),
+    () =>
+      readLog(storage, {
+        direction: "forwards",
+        after: options.after,
+        until: options.until,
+        filter: options.filter,
+        limit: options.limit ?? PAGE_SIZE_EVENTS,
+        timeBound: undefined
+      })
+  )
 
 const subscribe =
   (storage: Storage) => ({ after = START, filter }: SubscribeOptions = {}): Stream.Stream<RecordedEvent, ReadError> => {
     const fault = (after === "head" ? undefined : checkPosition(after, "after")) ??
       (filter === undefined ? undefined : checkFilter(filter, "filter"))
     if (fault !== undefined) return Stream.fail(fault)
-    const start = after === "head" ? Effect.map(untilAvailable(storage.head), (head) => head.position) : Effect.succeed(after)
-    return Stream.unwrap(Effect.map(start, (position) =>
-      follow(storage, { after: position, timeBound: undefined }, filter)))
+    const start = after === "head"
+      ? Effect.map(untilAvailable(storage.head), (head) => head.position)
+      : Effect.succeed(after)
+    return Stream.unwrap(
+      Effect.map(start, (position) => follow(storage, { after: position, timeBound: undefined }, filter))
+    )
   }
 
 const follow = (
@@ -239,17 +241,20 @@ const follow = (
   from: LogCursor,
   filter: EventFilter | undefined
 ): Stream.Stream<RecordedEvent, ReadError> =>
-  Stream.paginate({ cursor: from, isEnd: false }, ({ cursor, isEnd }) =>
-    (isEnd ? storage.awaitGrowth(cursor.after ?? START) : Effect.void).pipe(
-      Effect.andThen(untilAvailable(readLog(storage, {
-        direction: "forwards",
-        ...cursor,
-        until: undefined,
-        filter,
-        limit: PAGE_SIZE_EVENTS
-      }))),
-      Effect.map((page) => [page.events, Option.some({ cursor: advance(cursor, page), isEnd: page.isEnd })] as const)
-    )).pipe(Stream.bufferArray({ capacity: 1 }))
+  Stream.paginate(
+    { cursor: from, isEnd: false },
+    ({ cursor, isEnd }) =>
+      (isEnd ? storage.awaitGrowth(cursor.after ?? START) : Effect.void).pipe(
+        Effect.andThen(untilAvailable(readLog(storage, {
+          direction: "forwards",
+          ...cursor,
+          until: undefined,
+          filter,
+          limit: PAGE_SIZE_EVENTS
+        }))),
+        Effect.map((page) => [page.events, Option.some({ cursor: advance(cursor, page), isEnd: page.isEnd })] as const)
+      )
+  ).pipe(Stream.bufferArray({ capacity: 1 }))
 
 const untilAvailable = <A, E>(self: Effect.Effect<A, E | StorageError>): Effect.Effect<A, E | StorageError> =>
   Effect.retry(self, { schedule: RECONNECT, while: isRetryable })

@@ -1,6 +1,6 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, FileSystem, Layer, Stream } from "effect"
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { layerConfig, layerMemory, layerPglite, layerPostgres, layerUrl } from "../../src/runtime/index.ts"
 import { EventStore, StoreAdmin } from "../../src/store/index.ts"
 import { makeDatabase } from "../support/postgres.ts"
@@ -57,7 +57,10 @@ describe("EventStoreLayer", () => {
       const directory = yield* inDirectory
       assert.strictEqual((yield* used(layerUrl("memory:"))).storage, "memory")
       assert.strictEqual((yield* used(layerUrl(`pglite:${directory}/a`))).durability, "powerLoss")
-      const environment = ConfigProvider.fromEnvRecord({ EVENT_STORE_URL: `pglite:${directory}/a`, EVENT_STORE_SCHEMA: "other" })
+      const environment = ConfigProvider.fromEnvRecord({
+        EVENT_STORE_URL: `pglite:${directory}/a`,
+        EVENT_STORE_SCHEMA: "other"
+      })
       const answer = yield* used(layerConfig).pipe(
         Effect.provideService(ConfigProvider.ConfigProvider, environment)
       )
@@ -66,12 +69,18 @@ describe("EventStoreLayer", () => {
 
   it.live("a wrong URL, an absent server and an absent schema are typed failures of the layer", () =>
     Effect.gen(function*() {
-      const failures = yield* Effect.forEach([
-        layerUrl("mysql://h/db"),
-        layerPostgres({ url: "postgres://nobody@127.0.0.1:1/none" }),
-        layerPglite({ migrate: false }),
-        layerPglite({ schema: "No Schema" })
-      ], (layer) => Effect.flip(used(layer as Layer.Layer<EventStore | StoreAdmin, { readonly _tag: string; readonly message: string }>)))
+      const failures = yield* Effect.forEach(
+        [
+          layerUrl("mysql://h/db"),
+          layerPostgres({ url: "postgres://nobody@127.0.0.1:1/none" }),
+          layerPglite({ migrate: false }),
+          layerPglite({ schema: "No Schema" })
+        ],
+        (layer) =>
+          Effect.flip(
+            used(layer as Layer.Layer<EventStore | StoreAdmin, { readonly _tag: string; readonly message: string }>)
+          )
+      )
       assert.deepStrictEqual(failures.map(({ _tag }) => _tag), [
         "StoreUrlInvalid",
         "StorageError",
@@ -105,7 +114,11 @@ describe("EventStoreLayer", () => {
       )
       const heads = yield* Effect.gen(function*() {
         yield* (yield* First).append({ streamId: "a-1", expected: "any", events: [{ type: "A", data: 1 }] })
-        return [(yield* (yield* First).head).position, (yield* (yield* Second).head).position, (yield* (yield* Again).head).position]
+        return [
+          (yield* (yield* First).head).position,
+          (yield* (yield* Second).head).position,
+          (yield* (yield* Again).head).position
+        ]
       }).pipe(Effect.provide(named))
       assert.deepStrictEqual(heads as ReadonlyArray<number>, [1, 0, 1])
     }))

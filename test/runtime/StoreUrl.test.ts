@@ -25,7 +25,16 @@ describe("StoreUrl", () => {
   })
 
   it("anything else is refused with the forms that are not, and without what it may hold of a password", () => {
-    const wrong = ["", "memory", "mysql://u:secret@h/db", "postgres://u:secret@h", "postgres://u:secret@h:99999/db", "pglite:a\0b", "/tmp/x", "secret"]
+    const wrong = [
+      "",
+      "memory",
+      "mysql://u:secret@h/db",
+      "postgres://u:secret@h",
+      "postgres://u:secret@h:99999/db",
+      "pglite:a\0b",
+      "/tmp/x",
+      "secret"
+    ]
     for (const url of wrong) {
       const parsed = parseStoreUrl(url)
       assert.strictEqual(parsed._tag, "StoreUrlInvalid", url)

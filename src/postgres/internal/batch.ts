@@ -75,7 +75,8 @@ export const toStatement = (
   const places = [array(columns.write, PgTypes.OID.int4), array(columns.index, PgTypes.OID.int4)]
   if (isSet(requests)) {
     return {
-      text: `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_many(${MANY})`,
+      text:
+        `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_many(${MANY})`,
       parameters: [...writes, ...places, ...events, ...conditions, ...common]
     }
   }
@@ -85,7 +86,8 @@ export const toStatement = (
     array(columns.claimExpected, PgTypes.OID.int4)
   ]
   return {
-    text: `SELECT outcome, stream, revision, position::float8, last_position::float8, id FROM ${schema}.append_each(${EACH})`,
+    text:
+      `SELECT outcome, stream, revision, position::float8, last_position::float8, id FROM ${schema}.append_each(${EACH})`,
     parameters: [
       ...writes,
       array(columns.of, PgTypes.OID.int4),
@@ -144,7 +146,8 @@ const loneStatement = (
   { event, write }: Lone,
   { checkIds, notify }: { readonly checkIds: boolean; readonly notify: boolean }
 ): BatchStatement => ({
-  text: `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_one(${ONE})`,
+  text:
+    `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_one(${ONE})`,
   parameters: [
     PgTypes.text(write.streamId),
     PgTypes.int4(toClaim(write.expected)),

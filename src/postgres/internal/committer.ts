@@ -299,8 +299,10 @@ const judgeConnect = (error: SqlError, tries: number): Verdict =>
   error.reason._tag === "ConnectionError" && tries < CONNECT_AGAIN_TIMES ? "again" : "refused"
 
 const pause = (tries: number): Effect.Effect<void> =>
-  Effect.flatMap(Random.nextBetween(0.5, 1), (part) =>
-    Effect.sleep(part * Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** tries)))
+  Effect.flatMap(
+    Random.nextBetween(0.5, 1),
+    (part) => Effect.sleep(part * Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** tries))
+  )
 
 const answer = (batch: ReadonlyArray<Entry>, outcomes: ReadonlyArray<RequestOutcome>): void => {
   for (const [index, entry] of batch.entries()) {

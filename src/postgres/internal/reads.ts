@@ -106,7 +106,9 @@ export const streamList = (schema: string, query: StreamListQuery): Statement =>
   return {
     text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s` +
       `${conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`}` +
-      ` ORDER BY ${key === undefined ? "" : `${key} ${order}, `}s.name ${order} LIMIT ${bind(PgTypes.int4(query.limit))}`,
+      ` ORDER BY ${key === undefined ? "" : `${key} ${order}, `}s.name ${order} LIMIT ${
+        bind(PgTypes.int4(query.limit))
+      }`,
     parameters
   }
 }

@@ -115,7 +115,9 @@ const toReason = (reason: SqlError.SqlErrorReason): StorageError["reason"] => {
       if (code === undefined) return new Corrupt({ detail, cause: reason.cause })
       if (SHUTDOWN.has(code) || code === "53300") return new Unavailable({ detail, cause: reason.cause })
       if (MISSING.has(code)) {
-        return new SchemaMismatch({ detail: `${detail}: run "event-store schema apply", or provide a layer that migrates` })
+        return new SchemaMismatch({
+          detail: `${detail}: run "event-store schema apply", or provide a layer that migrates`
+        })
       }
       return code === ROWS_MISSING || code.startsWith("XX")
         ? new Corrupt({ detail, cause: reason.cause })
