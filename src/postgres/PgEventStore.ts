@@ -7,6 +7,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
+import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,6 +28,7 @@ import * as reads from "./internal/reads.ts"
 import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
 import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { changeStream } from "./internal/streamChanges.ts"
+import * as WriterSession from "./internal/writerSession.ts"
 import { layerMigrations, requireCurrent, SchemaName } from "./PgMigrations.ts"
 
 /**
@@ -129,15 +131,14 @@ const make: Effect.Effect<
     maxConnections: (config.maxConnections ?? CONNECTIONS_MAX) + (settings.notifications ? 1 : 0),
     startupParameters: { ...config.startupParameters, ...SESSION, ...READER }
   })
-  const writer = yield* connect({
-    maxConnections: 1,
-    multiplex: false,
+  const writer = yield* WriterSession.make({
+    ...config,
     startupParameters: {
       ...config.startupParameters,
       ...SESSION,
       lock_timeout: `${Duration.toMillis(settings.lockTimeout)}`
     }
-  })
+  }, `${(config.applicationName ?? "event-store").slice(0, 32)} writer ${uuidV7Unsafe().slice(-12)}`)
   const durability = settings.durability ?? (yield* askDurability(reader))
   const head = readHead(reader, schema)
   const watcher = yield* HeadWatcher.make({

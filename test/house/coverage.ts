@@ -50,6 +50,7 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/postgres/PgStoreAdmin.ts": "test/sql/schema.test.ts",
   "src/postgres/PgTransaction.ts": "test/postgres/transaction.test.ts",
   "src/postgres/internal/catalog.ts": "test/sql/schema.test.ts",
+  "src/postgres/internal/writerSession.ts": "test/postgres/ambiguity.test.ts",
   "src/postgres/internal/identifiers.ts": "test/sql/schema.test.ts",
 
   "src/cli/Export.ts": "test/cli/Import.test.ts",

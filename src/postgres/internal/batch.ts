@@ -73,11 +73,12 @@ export const toStatement = (
     array(columns.count, PgTypes.OID.int4)
   ]
   const places = [array(columns.write, PgTypes.OID.int4), array(columns.index, PgTypes.OID.int4)]
-  if (isSet(requests)) {
+  const set = asSet(requests)
+  if (set !== undefined) {
     return {
       text:
         `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_many(${MANY})`,
-      parameters: [...writes, ...places, ...events, ...conditions, ...common]
+      parameters: [...writes, ...places, ...events, ...conditions, PgTypes.bool(set.isShared), ...common]
     }
   }
   const claims = columns.claim.length === 0 ? NO_CLAIMS : [
@@ -165,7 +166,7 @@ const loneStatement = (
 
 const placeholders = (count: number): string => Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
 const ONE = placeholders(11)
-const MANY = placeholders(19)
+const MANY = placeholders(20)
 const EACH = placeholders(23)
 
 const array = (values: ReadonlyArray<unknown>, oid: number): Parameter => Result.getOrThrow(PgTypes.array(values, oid))
@@ -273,23 +274,23 @@ const readTime = (columns: { isTimed: boolean; idFrom: number; idTo: number }, i
 
 const YEAR_9999_MS = 253_402_300_799_999
 
-/** Whether the requests may be judged and recorded as sets: they do not meet. */
-const isSet = (requests: ReadonlyArray<AppendRequest>): boolean => {
-  if (requests.length <= EACH_REQUESTS_MAX) return false
+/** Whether requests that may be judged and recorded as a set share a stream; `undefined` when they may not be. */
+const asSet = (requests: ReadonlyArray<AppendRequest>): { readonly isShared: boolean } | undefined => {
+  if (requests.length <= EACH_REQUESTS_MAX) return undefined
   const claimed = new Set<string>()
   const written = new Set<string>()
   const recorded = new Set<string>()
   for (const { condition, streamConditions, writes } of requests) {
     const [{ events, expected, streamId }] = writes
-    if (writes.length > 1 || streamConditions.length > 0) return false
+    if (writes.length > 1 || streamConditions.length > 0) return undefined
     const isFree = expected === "any" && condition === undefined
-    if (claimed.has(streamId) || (!isFree && written.has(streamId))) return false
+    if (claimed.has(streamId) || (!isFree && written.has(streamId))) return undefined
     written.add(streamId)
     if (!isFree) claimed.add(streamId)
-    if (condition !== undefined && condition.query.some((item) => mayMatch(item, recorded))) return false
+    if (condition !== undefined && condition.query.some((item) => mayMatch(item, recorded))) return undefined
     for (const event of events) note(recorded, event)
   }
-  return true
+  return { isShared: written.size < requests.length }
 }
 
 /** Whether an item of a condition may match an event before it in the batch; errs to yes. */

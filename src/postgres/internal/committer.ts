@@ -7,19 +7,18 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { SqlClient } from "effect/sql/SqlClient"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import { AppendOutcomeUnknown, StorageError, Unavailable } from "../../store/EventStoreError.ts"
 import type { AppendRequest, Storage } from "../../store/Storage.ts"
 import { type RequestOutcome, toOutcomes, toStatement } from "./batch.ts"
 import { judge, toStorageError, type Verdict } from "./sqlErrors.ts"
+import type { QueryFailure, WriterSession } from "./writerSession.ts"
 
 /** What the committer is given. */
 export interface CommitterOptions {
-  /** Client of its own, so that no reader and no transaction holds its connections. */
-  readonly writer: SqlClient
+  /** Of its own, so that no reader and no transaction holds it. */
+  readonly writer: WriterSession
   readonly schema: string
   readonly notify: boolean
   /** How long the server lets an append wait for the append lock. */
@@ -45,27 +44,38 @@ export const make = (
   Effect.gen(function*() {
     const queue: Array<Entry> = []
     const fork = Effect.runForkWith(yield* Effect.context<never>())
-    const settle = settler(options, yield* makeWatchdog)
-    let sending: Fiber.Fiber<void> | undefined
+    const settle = settler(options)
+    /** The batches on their way, oldest first, and how many appends they hold. */
+    const sending = new Set<Sending>()
     let sentAppends = 0
+    let lastAppends = 0
     let isScheduled = false
     let isClosed = false
 
-    const flush = (): void => {
-      if (sending !== undefined) return
-      const batch = takeBatch(queue)
-      if (batch.length === 0) return
-      sentAppends = batch.length
-      let isDone = false
+    const send = (batch: ReadonlyArray<Entry>): void => {
+      const mine: Sending = { before: [...sending], fiber: undefined }
+      sending.add(mine)
+      sentAppends += batch.length
+      lastAppends = batch.length
       const fiber = fork(Effect.ensuring(
-        settle(batch),
+        settle(batch, Effect.suspend(() => Fiber.awaitAll(mine.before.flatMap((other) => other.fiber ?? [])))),
         Effect.sync(() => {
-          isDone = true
-          sending = undefined
+          sending.delete(mine)
+          sentAppends -= batch.length
           if (queue.length > 0) schedule()
         })
       ))
-      if (!isDone) sending = fiber
+      mine.fiber = fiber
+    }
+    // a second batch leaves while the first is on its way once it is worth a statement
+    const isWorthSending = (): boolean =>
+      queue.length > 0 && (sending.size === 0 ||
+        (sending.size < PIPELINE_BATCHES && queue.length >= Math.max(PIPELINE_APPENDS_MIN, sentAppends)))
+    const flush = (): void => {
+      while (isWorthSending()) {
+        const batch = takeBatch(queue)
+        if (batch.length > 0) send(batch)
+      }
     }
     // whoever the last batch resumed gets in before the next one leaves
     const schedule = (): void => {
@@ -82,7 +92,7 @@ export const make = (
     yield* Effect.addFinalizer(() => {
       isClosed = true
       for (const entry of queue.splice(0)) entry.resume(closed)
-      return sending === undefined ? Effect.void : Fiber.interrupt(sending)
+      return Fiber.interruptAll([...sending].flatMap(({ fiber }) => fiber ?? []))
     })
 
     return (request) =>
@@ -90,10 +100,9 @@ export const make = (
         if (isClosed) return resume(closed)
         const entry: Entry = { request, resume, isGone: false }
         queue.push(entry)
-        if (sending === undefined) {
-          if (sentAppends > 1) schedule()
-          else flush()
-        }
+        if (sending.size > 0) flush()
+        else if (lastAppends > 1 && queue.length < lastAppends / PIPELINE_BATCHES) schedule()
+        else flush()
         return Effect.sync(() => {
           entry.isGone = true
         })
@@ -104,6 +113,16 @@ export const make = (
 
 /** Most events of a batch: past 256 to 512 only the latency grows (measured). */
 const BATCH_EVENTS = 512
+
+/**
+ * Batches on their way at a time, on one connection: the server works on one
+ * while the client reads and writes the others. One after the other leaves half
+ * of two cores idle (measured: 64 appenders).
+ */
+const PIPELINE_BATCHES = 2
+
+/** Fewest appends for which a statement beside another one is worth its fixed cost (measured: below, the set body costs twice as much an append). */
+const PIPELINE_APPENDS_MIN = 16
 
 /** Most bytes of JSON of a batch of several appends. */
 const BATCH_SIZE_BYTES = 1024 * 1024
@@ -120,6 +139,11 @@ const CONNECT_AGAIN_TIMES = 2
 
 type AppendExit = ReturnType<Storage["append"]>
 
+interface Sending {
+  readonly before: ReadonlyArray<Sending>
+  fiber: Fiber.Fiber<void> | undefined
+}
+
 interface Entry {
   readonly request: AppendRequest
   readonly resume: (effect: AppendExit) => void
@@ -134,13 +158,7 @@ type Send = (
     /** How long to wait for the answer before the connection counts as lost. */
     readonly patienceMs: number
   }
-) => Effect.Effect<ReadonlyArray<RequestOutcome>, SendFailure>
-
-/** A statement that failed, and whether it left the process. */
-interface SendFailure {
-  readonly error: SqlError
-  readonly wasSent: boolean
-}
+) => Effect.Effect<ReadonlyArray<RequestOutcome>, QueryFailure>
 
 const closed: AppendExit = Effect.fail(
   new StorageError({
@@ -168,77 +186,27 @@ const takeBatch = (queue: Array<Entry>): Array<Entry> => {
 }
 
 const sender =
-  ({ notify, onCommit, schema, writer }: CommitterOptions, watchdog: Watchdog): Send =>
-  (requests, { checkIds, patienceMs }) => {
+  ({ notify, onCommit, schema, writer }: CommitterOptions): Send => (requests, { checkIds, patienceMs }) => {
     const { parameters, text } = toStatement(schema, requests, { checkIds, notify })
-    return Effect.scoped(
-      writer.reserve.pipe(
-        Effect.mapError((error): SendFailure => ({ error, wasSent: false })),
-        Effect.flatMap((connection) =>
-          Effect.mapError(
-            watchdog(patienceMs, connection.executeValues(text, parameters)),
-            (error): SendFailure => ({ error, wasSent: true })
-          )
-        ),
-        Effect.map((rows) => {
-          const outcomes = toOutcomes(requests, rows)
-          for (const outcome of outcomes) {
-            if (Result.isSuccess(outcome)) onCommit(Arr.lastNonEmpty(outcome.success).position)
-          }
-          return outcomes
-        })
-      )
-    )
+    return Effect.map(writer.query(text, parameters, patienceMs), (rows) => {
+      const outcomes = toOutcomes(requests, rows)
+      for (const outcome of outcomes) {
+        if (Result.isSuccess(outcome)) onCommit(Arr.lastNonEmpty(outcome.success).position)
+      }
+      return outcomes
+    })
   }
 
-/**
- * Waits for an answer so long. The statement goes on beyond that, for the scope
- * of its connection to end it: a connection that is given back in the middle of
- * a statement is closed at once, whereas interruption waits for the server.
- */
-type Watchdog = <A>(patienceMs: number, statement: Effect.Effect<A, SqlError>) => Effect.Effect<A, SqlError>
-
-/** How often a watchdog looks: a timer for every statement would cost more than the statement's own client work. */
-const WATCH = Duration.millis(250)
-
-const makeWatchdog: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(function*() {
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const clock = yield* Clock.Clock
-  // one statement is on its way at a time
-  let watched: { readonly untilMs: number; readonly giveUp: () => void } | undefined
-  const look = Effect.sync(() => {
-    if (watched !== undefined && clock.currentTimeMillisUnsafe() >= watched.untilMs) watched.giveUp()
-  })
-  yield* Effect.forkScoped(Effect.repeat(Effect.delay(look, WATCH), Schedule.forever))
-  return (patienceMs, statement) =>
-    Effect.callback<Effect.Success<typeof statement>, SqlError>((resume) => {
-      const fiber = fork(statement)
-      const mine = {
-        untilMs: clock.currentTimeMillisUnsafe() + patienceMs,
-        giveUp: () => resume(Effect.fail(new SqlError({ reason: silence(patienceMs) })))
-      }
-      watched = mine
-      fiber.addObserver((exit) => {
-        if (watched === mine) watched = undefined
-        resume(exit)
-      })
-    })
-})
-
-const silence = (patienceMs: number): ConnectionError => {
-  const message = `the server did not answer within ${patienceMs} ms`
-  return new ConnectionError({ cause: new Error(message), message, operation: "append" })
-}
-
 /** Answers every append of a batch, whatever happens on the way. */
-const settler = (options: CommitterOptions, watchdog: Watchdog) => {
+const settler = (options: CommitterOptions) => {
   const timing: Timing = {
-    send: sender(options, watchdog),
+    send: sender(options),
+    endLost: options.writer.endLost,
     lockMs: Duration.toMillis(options.lockTimeout),
     resolveMs: Duration.toMillis(options.resolveTimeout)
   }
-  return (batch: ReadonlyArray<Entry>): Effect.Effect<void> =>
-    Effect.uninterruptibleMask((restore) => attempt(timing, batch, false, restore)).pipe(
+  return (batch: ReadonlyArray<Entry>, before: Effect.Effect<unknown>): Effect.Effect<void> =>
+    Effect.uninterruptibleMask((restore) => attempt(timing, batch, false, before, restore)).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) failAll(batch, (request) => unknown(request, Cause.squash(exit.cause)))
@@ -249,6 +217,7 @@ const settler = (options: CommitterOptions, watchdog: Watchdog) => {
 
 interface Timing {
   readonly send: Send
+  readonly endLost: WriterSession["endLost"]
   readonly lockMs: number
   readonly resolveMs: number
 }
@@ -262,8 +231,9 @@ const attempt: (
   timing: Timing,
   batch: ReadonlyArray<Entry>,
   checkIds: boolean,
+  before: Effect.Effect<unknown>,
   restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-) => Effect.Effect<void> = Effect.fnUntraced(function*(timing, batch, checkIds, restore) {
+) => Effect.Effect<void> = Effect.fnUntraced(function*(timing, batch, checkIds, before, restore) {
   const requests = batch.map((entry) => entry.request)
   const startedAt = yield* Clock.currentTimeMillis
   let elapsedMs = 0
@@ -271,10 +241,17 @@ const attempt: (
   let isChecked = checkIds
   for (let tries = 0;; tries++) {
     const patienceMs = timing.lockMs + timing.resolveMs - elapsedMs
-    const result = yield* Effect.result(timing.send(requests, { checkIds: isChecked, patienceMs }))
+    const result: Result.Result<ReadonlyArray<RequestOutcome>, QueryFailure> = yield* Effect.result(
+      Effect.andThen(
+        isLost ? timing.endLost : Effect.void,
+        timing.send(requests, { checkIds: isChecked, patienceMs })
+      )
+    )
     if (Result.isSuccess(result)) return answer(batch, result.success)
-    const { error, wasSent } = result.failure
-    const verdict = wasSent ? judge(error) : judgeConnect(error, tries)
+    // what was submitted before is sent again before
+    if (tries === 0) yield* before
+    const { error, wasSent }: QueryFailure = result.failure
+    const verdict: Verdict = wasSent ? judge(error) : judgeConnect(error, tries)
     isLost ||= verdict === "lost"
     if (isLost) {
       isChecked = true
@@ -285,7 +262,7 @@ const attempt: (
       continue
     } else if (verdict !== "again" || tries >= AGAIN_TIMES) {
       if (wasSent && batch.length > 1) {
-        for (const entry of batch) yield* attempt(timing, [entry], isChecked, restore)
+        for (const entry of batch) yield* attempt(timing, [entry], isChecked, before, restore)
         return
       }
       return failAll(batch, () => toStorageError("append", error))

@@ -467,19 +467,21 @@ $$`
   },
   {
     name: "append_many",
-    checksum: "0ff94c01aebd2619",
+    checksum: "a84d07435a6e7a5b",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
   p_request integer[], p_index integer[],
   p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[],
   p_condition integer[], p_after bigint[], p_types text[], p_match text[],
-  p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
+  p_is_shared boolean, p_id_from timestamptz, p_id_to timestamptz, p_check_ids boolean, p_notify boolean
 )
 RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
 SET plan_cache_mode = force_generic_plan
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET jit = off
 AS $$
 #variable_conflict use_column
@@ -491,12 +493,14 @@ DECLARE
   v_check boolean;
   v_outcome integer[];
   v_last integer[];
-  v_first_revision integer[];
-  v_first_position bigint[];
-  v_place bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
-  v_until bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
-  v_used uuid[] := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
-  v_total integer;
+  v_place bigint[];
+  v_until bigint[];
+  v_used uuid[];
+  v_before integer[] := p_count;
+  v_before_in_stream integer[];
+  v_total integer := 0;
+  v_is_any_new boolean := false;
+  v_is_any_old boolean := false;
   v_inserted integer;
   r record;
 BEGIN
@@ -512,15 +516,22 @@ BEGIN
   v_since := CASE WHEN p_id_from > v_horizon THEN p_id_from - interval '1 hour' ELSE '-infinity' END;
   v_check := p_check_ids OR v_since < date_trunc('month', v_at, 'UTC') OR p_id_to > v_at + interval '1 hour';
 
+  -- unnest gives its rows in order, and array_agg takes them as they come
   SELECT array_agg(CASE
       WHEN z.last < -1 THEN 4
       WHEN z.x = -2 OR z.x = coalesce(z.last, -1) OR (z.x = -3 AND z.last IS NOT NULL) THEN 0
-      ELSE 2 END ORDER BY z.o),
-    array_agg(z.last ORDER BY z.o)
+      ELSE 2 END),
+    array_agg(z.last)
   INTO v_outcome, v_last
-  FROM (SELECT u.o, u.x, (SELECT CASE WHEN t.is_tombstoned THEN -2 - t.revision ELSE t.revision END
-                          FROM streams t WHERE t.name = u.s) AS last
-        FROM unnest(p_stream, p_expected) WITH ORDINALITY AS u (s, x, o) OFFSET 0) z;
+  FROM (SELECT u.x, (SELECT CASE WHEN t.is_tombstoned THEN -2 - t.revision ELSE t.revision END
+                     FROM streams t WHERE t.name = u.s) AS last
+        FROM unnest(p_stream, p_expected) AS u (s, x) OFFSET 0) z;
+
+  IF p_condition IS NOT NULL OR v_check OR 0 <> ANY (v_outcome) THEN
+    v_place := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
+    v_until := v_place;
+    v_used := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
+  END IF;
 
   IF p_condition IS NOT NULL THEN
     FOR r IN
@@ -560,43 +571,53 @@ BEGIN
     END LOOP;
   END IF;
 
-  WITH g AS MATERIALIZED (
-    SELECT u.o, u.s, u.n, u.last IS NULL AS is_new,
-      coalesce(u.last, -1) + 1 + (sum(u.n) OVER (PARTITION BY u.s ORDER BY u.o) - u.n)::integer AS first_revision,
-      v_position + sum(u.n) OVER (ORDER BY u.o) - u.n AS before
-    FROM unnest(p_stream, p_count, v_outcome, v_last) WITH ORDINALITY AS u (s, n, k, last, o)
-    WHERE u.k = 0
-  ), s AS MATERIALIZED (
-    SELECT g.s AS name, bool_or(g.is_new) AS is_new, max(g.first_revision + g.n) - 1 AS revision,
-      min(g.before) + 1 AS first_position, max(g.before + g.n) AS last_position
-    FROM g GROUP BY g.s
-  ), made AS (
-    INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
-    SELECT s.name, s.revision, s.first_position, s.last_position, v_at, v_at FROM s WHERE s.is_new
-  ), moved AS (
-    UPDATE streams t SET revision = s.revision, last_position = s.last_position, last_recorded_at = v_at
-    FROM s WHERE NOT s.is_new AND t.name = s.name
-  ), recorded AS (
+  -- how many events of the batch stand before each request
+  FOR i IN 1..cardinality(p_stream) LOOP
+    v_before[i] := v_total;
+    IF v_outcome[i] = 0 THEN
+      v_total := v_total + p_count[i];
+      v_is_any_new := v_is_any_new OR v_last[i] IS NULL;
+      v_is_any_old := v_is_any_old OR v_last[i] IS NOT NULL;
+    END IF;
+  END LOOP;
+
+  IF v_total > 0 THEN
+    IF p_is_shared THEN
+      SELECT array_agg(w.before) INTO v_before_in_stream
+      FROM (SELECT (sum(c.n) OVER (PARTITION BY c.s ORDER BY c.o) - c.n)::integer AS before
+            FROM (SELECT u.s, u.o, CASE WHEN u.k = 0 THEN u.n ELSE 0 END AS n
+                  FROM unnest(p_stream, p_count, v_outcome) WITH ORDINALITY AS u (s, n, k, o)) c
+            ORDER BY c.o OFFSET 0) w;
+    END IF;
+    IF v_is_any_new THEN
+      INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
+      SELECT u.s, sum(u.n) - 1, v_position + min(u.before) + 1, v_position + max(u.before + u.n), v_at, v_at
+      FROM unnest(p_stream, p_count, v_outcome, v_last, v_before) AS u (s, n, k, last, before)
+      WHERE u.k = 0 AND u.last IS NULL
+      GROUP BY u.s;
+    END IF;
+    IF v_is_any_old THEN
+      UPDATE streams t SET revision = t.revision + g.n, last_position = v_position + g.until, last_recorded_at = v_at
+      FROM (SELECT u.s, sum(u.n) AS n, max(u.before + u.n) AS until
+            FROM unnest(p_stream, p_count, v_outcome, v_last, v_before) AS u (s, n, k, last, before)
+            WHERE u.k = 0 AND u.last IS NOT NULL
+            GROUP BY u.s) g
+      WHERE t.name = g.s;
+    END IF;
     INSERT INTO events (position, stream, revision, id, type, version, data, metadata, tags, recorded_at)
-    SELECT g.before + e.i + 1, g.s, g.first_revision + e.i, e.id, e.type, e.version, e.data::json, e.metadata::json,
-      string_to_array(e.tags, E'\\x1f'), v_at
+    SELECT v_position + v_before[e.o] + e.i + 1, p_stream[e.o],
+      coalesce(v_last[e.o], -1) + 1 + coalesce(v_before_in_stream[e.o], 0) + e.i,
+      e.id, e.type, e.version, e.data::json, e.metadata::json, string_to_array(e.tags, E'\\x1f'), v_at
     FROM unnest(p_request, p_index, p_id, p_type, p_version, p_data, p_metadata, p_tags)
       AS e (o, i, id, type, version, data, metadata, tags)
-    JOIN g ON g.o = e.o
-    RETURNING 1
-  )
-  SELECT coalesce((SELECT sum(g.n) FROM g), 0), (SELECT count(*) FROM recorded),
-    (SELECT array_agg(a.first_revision ORDER BY u.o) FROM unnest(v_outcome) WITH ORDINALITY AS u (k, o) LEFT JOIN g a ON a.o = u.o),
-    (SELECT array_agg(a.before + 1 ORDER BY u.o) FROM unnest(v_outcome) WITH ORDINALITY AS u (k, o) LEFT JOIN g a ON a.o = u.o)
-  INTO v_total, v_inserted, v_first_revision, v_first_position;
-
-  IF v_inserted <> v_total THEN
-    RAISE EXCEPTION 'recorded % of % events', v_inserted, v_total USING ERRCODE = 'ES003';
-  END IF;
-  IF v_total > 0 THEN
+    WHERE v_outcome[e.o] = 0;
+    GET DIAGNOSTICS v_inserted = ROW_COUNT;
+    IF v_inserted <> v_total THEN
+      RAISE EXCEPTION 'recorded % of % events', v_inserted, v_total USING ERRCODE = 'ES003';
+    END IF;
     IF p_tags IS NOT NULL THEN
       INSERT INTO event_tags (tag, position, type)
-      SELECT x.tag, v_first_position[e.o] + e.i, e.type
+      SELECT x.tag, v_position + v_before[e.o] + e.i + 1, e.type
       FROM unnest(p_request, p_index, p_type, p_tags) AS e (o, i, type, tags),
         unnest(string_to_array(e.tags, E'\\x1f')) AS x (tag)
       WHERE v_outcome[e.o] = 0;
@@ -609,10 +630,10 @@ BEGIN
     END IF;
   END IF;
   RETURN QUERY SELECT u.k,
-    CASE WHEN u.k = 0 THEN u.first_revision WHEN u.k IN (1, 2) THEN u.last END,
-    CASE WHEN u.k = 0 THEN u.first_position ELSE u.place END, u.until, u.used
-  FROM unnest(v_outcome, v_last, v_place, v_until, v_used, v_first_revision, v_first_position)
-    AS u (k, last, place, until, used, first_revision, first_position);
+    CASE WHEN u.k = 0 THEN coalesce(u.last, -1) + 1 + coalesce(u.before_in_stream, 0) WHEN u.k IN (1, 2) THEN u.last END,
+    CASE WHEN u.k = 0 THEN v_position + u.before + 1 ELSE u.place END, u.until, u.used
+  FROM unnest(v_outcome, v_last, v_before, v_before_in_stream, v_place, v_until, v_used)
+    AS u (k, last, before, before_in_stream, place, until, used);
 END
 $$`
     ]
@@ -918,7 +939,7 @@ export const catalog: ReadonlyArray<string> = [
   `view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;`,
   `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
   `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body 964a6f58dcf73e2351d9ddc83788e278`,
-  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body b25e9bc00b368b13b03913a24295c94e`,
+  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, enable_hashjoin=off, enable_mergejoin=off, jit=off, body 6f243217a2f2c1e44f9e6bdfd88243ae`,
   `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body d6eb36e00e1b6aa43e221b828eb52ccf`,
   `function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882`,
   `function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,

@@ -1,0 +1,138 @@
+import type { PgClientConfig } from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { SqlError } from "effect/sql/SqlError"
+import { judge } from "./sqlErrors.ts"
+
+/**
+ * The one session that a committer appends through. Statements are sent without
+ * waiting for those before them, and run in the order in which they are sent.
+ */
+export interface WriterSession {
+  /**
+   * Runs a statement, on a new connection when the last one was lost. A server
+   * that does not answer within `patienceMs` counts as lost, with everything on
+   * its way.
+   */
+  readonly query: (
+    text: string,
+    parameters: ReadonlyArray<unknown>,
+    patienceMs: number
+  ) => Effect.Effect<Rows, QueryFailure>
+  /**
+   * Ends what lost connections left on the server, and waits until it is gone:
+   * an append of theirs may still wait for the append lock. Asked again before,
+   * the store could answer with a claim that does not hold, and the old
+   * statement then find that it does.
+   */
+  readonly endLost: Effect.Effect<void, QueryFailure>
+}
+
+/** Rows as arrays of values. */
+export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
+
+/** A statement that failed, and whether it left the process. */
+export interface QueryFailure {
+  readonly error: SqlError
+  readonly wasSent: boolean
+}
+
+/** Makes the session; connects with the first statement. `name` is unique to it. */
+export const make = (
+  config: PgClientConfig,
+  name: string
+): Effect.Effect<WriterSession, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const connecting = yield* Semaphore.make(1)
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    let current: Session | undefined
+    let isClosed = false
+
+    const drop = (session: Session): void => {
+      if (current === session) current = undefined
+      fork(Scope.close(session.scope, Exit.void))
+    }
+    const connect = Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const connection = yield* PgConnection.make({ ...config, multiplex: true, applicationName: name }).pipe(
+        Scope.provide(scope),
+        Effect.onError(() => Scope.close(scope, Exit.void))
+      )
+      const session: Session = { connection, scope, deadlines: new Set() }
+      if (isClosed) drop(session)
+      else current = session
+      return session
+    })
+    const open = Effect.suspend(() =>
+      current !== undefined
+        ? Effect.succeed(current)
+        : Effect.suspend(() => current !== undefined ? Effect.succeed(current) : connect).pipe(connecting.withPermit)
+    )
+
+    const look = Effect.sync(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      if (current !== undefined && [...current.deadlines].some(({ untilMs }) => now >= untilMs)) drop(current)
+    })
+    yield* Effect.forkScoped(Effect.repeat(Effect.delay(look, WATCH), Schedule.forever))
+    yield* Effect.addFinalizer(() => {
+      isClosed = true
+      return current === undefined ? Effect.void : Scope.close(current.scope, Exit.void)
+    })
+
+    const query: WriterSession["query"] = (text, parameters, patienceMs) =>
+      Effect.matchEffect(open, {
+        onFailure: (error) => Effect.fail({ error, wasSent: false }),
+        onSuccess: (session) => {
+          const deadline = { untilMs: clock.currentTimeMillisUnsafe() + patienceMs }
+          session.deadlines.add(deadline)
+          return Effect.matchEffect(session.connection.queryValues(text, parameters), {
+            onFailure: (error) => {
+              session.deadlines.delete(deadline)
+              if (judge(error) === "lost") drop(session)
+              return Effect.fail({ error, wasSent: true })
+            },
+            onSuccess: (rows) => {
+              session.deadlines.delete(deadline)
+              return Effect.succeed(rows)
+            }
+          })
+        }
+      })
+    return {
+      query,
+      endLost: query(END_OTHERS, [], END_PATIENCE_MS).pipe(
+        Effect.repeat({ schedule: Schedule.spaced(LOOK_AGAIN), while: (rows) => rows.length > 0 }),
+        Effect.asVoid
+      )
+    }
+  })
+
+// internal
+
+interface Session {
+  readonly connection: PgConnection.PgConnection
+  readonly scope: Scope.Closeable
+  /** Until when each statement on its way is waited for. */
+  readonly deadlines: Set<{ readonly untilMs: number }>
+}
+
+/** How often a silent server is looked for: a timer a statement would cost more than the statement's own client work. */
+const WATCH = Duration.millis(250)
+
+/** The sessions of this name but the one that asks. */
+const END_OTHERS = "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a " +
+  "WHERE a.application_name = pg_catalog.current_setting('application_name') AND a.pid <> pg_catalog.pg_backend_pid() " +
+  "AND a.datname = pg_catalog.current_database() AND a.usename = current_user"
+
+/** How long one look at the sessions may take. */
+const END_PATIENCE_MS = 5_000
+
+/** Pause before looking whether they are gone. */
+const LOOK_AGAIN = Duration.millis(20)
