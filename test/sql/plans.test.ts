@@ -58,7 +58,7 @@ const readScans = Effect.gen(function*() {
 const othersAreGone = Effect.gen(function*() {
   const sql = yield* PgClient.PgClient
   yield* waitFor(
-    sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = ${OTHERS}`,
+    sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, ${OTHERS})`,
     (rows) => rows.length === 0
   )
 })
