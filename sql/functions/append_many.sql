@@ -35,6 +35,7 @@
 --                        reached: the last position
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
+-- The sessions of the store ask for generic plans (WRITER in PgEventStore.ts).
 CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
   p_request integer[], p_index integer[],
@@ -45,10 +46,6 @@ CREATE OR REPLACE FUNCTION event_store.append_many(
 RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -101,7 +98,13 @@ BEGIN
 
   IF p_condition IS NOT NULL THEN
     FOR r IN
-      SELECT q.o, q.after, first_match(q.after, string_to_array(q.types, E'\x1f'), string_to_array(q.tags, E'\x1f')) AS place
+      -- most conditions are about one tag: asked here without a call
+      SELECT q.o, q.after, CASE WHEN position(E'\x1f' IN q.tags) = 0
+        THEN (SELECT t.position FROM event_tags t
+              WHERE t.tag = q.tags AND t.position > q.after
+                AND (q.types IS NULL OR t.type = ANY (string_to_array(q.types, E'\x1f')))
+              ORDER BY t.position LIMIT 1)
+        ELSE first_match(q.after, string_to_array(q.types, E'\x1f'), string_to_array(q.tags, E'\x1f')) END AS place
       FROM unnest(p_condition, p_after, p_types, p_match) AS q (o, after, types, tags)
     LOOP
       IF r.after > v_position AND v_outcome[r.o] IN (0, 3) THEN

@@ -13,6 +13,7 @@
 -- returns      one row as append_many does
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
+-- The sessions of the store ask for generic plans (WRITER in PgEventStore.ts).
 CREATE OR REPLACE FUNCTION event_store.append_one(
   p_stream text, p_expected integer,
   p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text,
@@ -21,7 +22,6 @@ CREATE OR REPLACE FUNCTION event_store.append_one(
 RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -45,23 +45,25 @@ export const make = (
     const queue: Array<Entry> = []
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const settle = settler(options)
-    /** The batches on their way, oldest first, and how many appends they hold. */
+    /** The batches on their way, oldest first, and the events that they hold. */
     const sending = new Set<Sending>()
-    let sentAppends = 0
-    let lastAppends = 0
+    let sentEvents = 0
+    let lastEvents = 0
+    let queuedEvents = 0
     let isScheduled = false
     let isClosed = false
 
     const send = (batch: ReadonlyArray<Entry>): void => {
       const mine: Sending = { before: [...sending], fiber: undefined }
+      const events = countEvents(batch)
       sending.add(mine)
-      sentAppends += batch.length
-      lastAppends = batch.length
+      sentEvents += events
+      lastEvents = events
       const fiber = fork(Effect.ensuring(
         settle(batch, Effect.suspend(() => Fiber.awaitAll(mine.before.flatMap((other) => other.fiber ?? [])))),
         Effect.sync(() => {
           sending.delete(mine)
-          sentAppends -= batch.length
+          sentEvents -= events
           if (queue.length > 0) schedule()
         })
       ))
@@ -70,10 +72,11 @@ export const make = (
     // a second batch leaves while the first is on its way once it is worth a statement
     const isWorthSending = (): boolean =>
       queue.length > 0 && (sending.size === 0 ||
-        (sending.size < PIPELINE_BATCHES && queue.length >= Math.max(PIPELINE_APPENDS_MIN, sentAppends)))
+        (sending.size < PIPELINE_BATCHES && queuedEvents >= Math.max(PIPELINE_EVENTS_MIN, sentEvents)))
     const flush = (): void => {
       while (isWorthSending()) {
         const batch = takeBatch(queue)
+        queuedEvents = countEvents(queue)
         if (batch.length > 0) send(batch)
       }
     }
@@ -100,8 +103,9 @@ export const make = (
         if (isClosed) return resume(closed)
         const entry: Entry = { request, resume, isGone: false }
         queue.push(entry)
+        queuedEvents += request.eventCount
         if (sending.size > 0) flush()
-        else if (lastAppends > 1 && queue.length < lastAppends / PIPELINE_BATCHES) schedule()
+        else if (lastEvents > 1 && queuedEvents < lastEvents / PIPELINE_BATCHES) schedule()
         else flush()
         return Effect.sync(() => {
           entry.isGone = true
@@ -121,8 +125,8 @@ const BATCH_EVENTS = 512
  */
 const PIPELINE_BATCHES = 2
 
-/** Fewest appends for which a statement beside another one is worth its fixed cost (measured: below, the set body costs twice as much an append). */
-const PIPELINE_APPENDS_MIN = 16
+/** Fewest events for which a statement beside another one is worth its fixed cost (measured: below, an event costs twice as much). */
+const PIPELINE_EVENTS_MIN = 16
 
 /** Most bytes of JSON of a batch of several appends. */
 const BATCH_SIZE_BYTES = 1024 * 1024
@@ -166,6 +170,9 @@ const closed: AppendExit = Effect.fail(
     reason: new Unavailable({ detail: "the store was closed before the append was sent" })
   })
 )
+
+const countEvents = (entries: ReadonlyArray<Entry>): number =>
+  entries.reduce((sum, { request }) => sum + request.eventCount, 0)
 
 const takeBatch = (queue: Array<Entry>): Array<Entry> => {
   const batch: Array<Entry> = []

@@ -252,7 +252,7 @@ $$`
   },
   {
     name: "append_each",
-    checksum: "33533ca6e6fb4040",
+    checksum: "c7da47e3bad12d81",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_each(
   p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
@@ -267,8 +267,6 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -467,7 +465,7 @@ $$`
   },
   {
     name: "append_many",
-    checksum: "a84d07435a6e7a5b",
+    checksum: "2807d23b38f636bf",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
@@ -479,10 +477,6 @@ $$`
 RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -535,7 +529,13 @@ BEGIN
 
   IF p_condition IS NOT NULL THEN
     FOR r IN
-      SELECT q.o, q.after, first_match(q.after, string_to_array(q.types, E'\\x1f'), string_to_array(q.tags, E'\\x1f')) AS place
+      -- most conditions are about one tag: asked here without a call
+      SELECT q.o, q.after, CASE WHEN position(E'\\x1f' IN q.tags) = 0
+        THEN (SELECT t.position FROM event_tags t
+              WHERE t.tag = q.tags AND t.position > q.after
+                AND (q.types IS NULL OR t.type = ANY (string_to_array(q.types, E'\\x1f')))
+              ORDER BY t.position LIMIT 1)
+        ELSE first_match(q.after, string_to_array(q.types, E'\\x1f'), string_to_array(q.tags, E'\\x1f')) END AS place
       FROM unnest(p_condition, p_after, p_types, p_match) AS q (o, after, types, tags)
     LOOP
       IF r.after > v_position AND v_outcome[r.o] IN (0, 3) THEN
@@ -640,7 +640,7 @@ $$`
   },
   {
     name: "append_one",
-    checksum: "c434aff4206169f9",
+    checksum: "eb7d4137764c6113",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_one(
   p_stream text, p_expected integer,
@@ -650,7 +650,6 @@ $$`
 RETURNS TABLE (outcome integer, revision integer, "position" bigint, last_position bigint, id uuid)
 LANGUAGE plpgsql
 SET search_path = event_store, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -938,9 +937,9 @@ export const catalog: ReadonlyArray<string> = [
   `view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));`,
   `view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;`,
   `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
-  `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, jit=off, body 964a6f58dcf73e2351d9ddc83788e278`,
-  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, enable_hashjoin=off, enable_mergejoin=off, jit=off, body 6f243217a2f2c1e44f9e6bdfd88243ae`,
-  `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body d6eb36e00e1b6aa43e221b828eb52ccf`,
+  `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 964a6f58dcf73e2351d9ddc83788e278`,
+  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d9f6ebc17d9598dba3a63a4257ad19ef`,
+  `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d6eb36e00e1b6aa43e221b828eb52ccf`,
   `function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882`,
   `function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,
   `function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78`,
