@@ -105,8 +105,9 @@ export const make = (
         queue.push(entry)
         queuedEvents += request.eventCount
         if (sending.size > 0) flush()
-        else if (lastEvents > 1 && queuedEvents < lastEvents / PIPELINE_BATCHES) schedule()
-        else flush()
+        else if (lastEvents > 1 && queuedEvents < Math.max(PIPELINE_EVENTS_MIN, lastEvents / PIPELINE_BATCHES)) {
+          schedule()
+        } else flush()
         return Effect.sync(() => {
           entry.isGone = true
         })
