@@ -323,7 +323,7 @@ export interface ReadPageOptions {
   /** Last position to look at (inclusive); the head when absent. */
   readonly until?: number | undefined
   readonly filter?: EventFilter | undefined
-  /** Most events of the page, 1 to 10,000; 1,000 when absent. */
+  /** Most events of the page, 1 to 10,000; 500 when absent. */
   readonly limit?: number | undefined
 }
 

@@ -82,8 +82,8 @@ export const fromStorage = (storage: Storage): EventStore["Service"] =>
 
 // internal
 
-/** Events a page of a long read carries: 500 to 1,000 is where bigger pages stop helping (measured: PostgreSQL 18). */
-const PAGE_SIZE_EVENTS = 1_000
+/** Events a page of a long read carries: 500 read faster than 1,000, and hold a quarter of the memory (measured: PostgreSQL 18). */
+const PAGE_SIZE_EVENTS = 500
 
 /** Most events of one `readPage`; bounds its memory. */
 const PAGE_SIZE_EVENTS_MAX = 10_000
