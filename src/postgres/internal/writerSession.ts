@@ -70,11 +70,18 @@ export const make = (
       else current = session
       return session
     })
-    const open = Effect.suspend(() =>
-      current !== undefined
-        ? Effect.succeed(current)
-        : Effect.suspend(() => current !== undefined ? Effect.succeed(current) : connect).pipe(connecting.withPermit)
-    )
+    // while one connects the others wait in line: a statement never overtakes one that was submitted before it
+    let inLine = 0
+    const open = Effect.suspend(() => {
+      if (current !== undefined && inLine === 0) return Effect.succeed(current)
+      inLine++
+      return Effect.suspend(() => current !== undefined ? Effect.succeed(current) : connect).pipe(
+        connecting.withPermit,
+        Effect.ensuring(Effect.sync(() => {
+          inLine--
+        }))
+      )
+    })
 
     const look = Effect.sync(() => {
       const now = clock.currentTimeMillisUnsafe()
