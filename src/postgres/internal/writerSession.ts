@@ -96,21 +96,7 @@ export const make = (
     const query: WriterSession["query"] = (text, parameters, patienceMs) =>
       Effect.matchEffect(open, {
         onFailure: (error) => Effect.fail({ error, wasSent: false }),
-        onSuccess: (session) => {
-          const deadline = { untilMs: clock.currentTimeMillisUnsafe() + patienceMs }
-          session.deadlines.add(deadline)
-          return Effect.matchEffect(session.connection.queryValues(text, parameters), {
-            onFailure: (error) => {
-              session.deadlines.delete(deadline)
-              if (judge(error) === "lost") drop(session)
-              return Effect.fail({ error, wasSent: true })
-            },
-            onSuccess: (rows) => {
-              session.deadlines.delete(deadline)
-              return Effect.succeed(rows)
-            }
-          })
-        }
+        onSuccess: (session) => ask(session, text, parameters, clock.currentTimeMillisUnsafe() + patienceMs, drop)
       })
     return {
       query,
@@ -128,6 +114,28 @@ interface Session {
   readonly scope: Scope.Closeable
   /** Until when each statement on its way is waited for. */
   readonly deadlines: Set<{ readonly untilMs: number }>
+}
+
+const ask = (
+  session: Session,
+  text: string,
+  parameters: ReadonlyArray<unknown>,
+  untilMs: number,
+  drop: (session: Session) => void
+): Effect.Effect<Rows, QueryFailure> => {
+  const deadline = { untilMs }
+  session.deadlines.add(deadline)
+  return Effect.matchEffect(session.connection.queryValues(text, parameters), {
+    onFailure: (error) => {
+      session.deadlines.delete(deadline)
+      if (judge(error) === "lost") drop(session)
+      return Effect.fail({ error, wasSent: true })
+    },
+    onSuccess: (rows) => {
+      session.deadlines.delete(deadline)
+      return Effect.succeed(rows)
+    }
+  })
 }
 
 /** How often a silent server is looked for: a timer a statement would cost more than the statement's own client work. */
