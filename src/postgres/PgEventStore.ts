@@ -170,14 +170,14 @@ const CONNECTIONS_MAX = 10
 /** All sessions: what a role or a database has as a default must not change what a statement means. */
 const SESSION = { default_transaction_isolation: "read committed", search_path: "pg_catalog" }
 
+/** Sessions that read: their statements are made for generic plans, which prune at run time. */
+const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
+
 /**
  * The session that appends: array parameters make custom plans look cheaper than
  * they are, and a join that was planned on stale statistics reads whole tables.
  */
-const WRITER = { plan_cache_mode: "force_generic_plan", jit: "off", enable_hashjoin: "off", enable_mergejoin: "off" }
-
-/** Sessions that read: their statements are made for generic plans, which prune at run time. */
-const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
+const WRITER = { ...READER, enable_hashjoin: "off", enable_mergejoin: "off" }
 
 const askDurability = (sql: PgClient.PgClient): Effect.Effect<Storage["durability"], StorageError> =>
   Effect.map(

@@ -22,7 +22,7 @@ import type { AppendAllOptions, AppendAllResult, AppendResult } from "../store/E
 import { type AppendError, AppendOutcomeUnknown, Refused, StorageError } from "../store/EventStoreError.ts"
 import type { AppendRequest } from "../store/Storage.ts"
 import { toRequestOutcome, toStatement } from "./internal/batch.ts"
-import { quoteName } from "./internal/identifiers.ts"
+import { quoteName, takeAppendLock } from "./internal/identifiers.ts"
 import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
 import { type PgEventStoreSettings, Settings } from "./PgEventStore.ts"
 import { SchemaName } from "./PgMigrations.ts"
@@ -217,7 +217,7 @@ const resolve = <A>(
 ): Effect.Effect<Transacted<A>, AppendError> => {
   const ids = request.writes.map(({ events }) => events[0]?.id)
   const look = sql.withTransaction(Effect.andThen(
-    sql.unsafe(`SELECT pg_advisory_xact_lock(1163088961, '${schema}.head'::regclass::oid::integer)`),
+    sql.unsafe(takeAppendLock(schema)),
     sql.unsafe(`SELECT id, revision, position::float8 FROM ${schema}.events WHERE id = ANY ($1)`, [
       Result.getOrThrow(PgTypes.array(ids, PgTypes.OID.uuid))
     ]).values

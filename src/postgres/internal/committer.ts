@@ -279,7 +279,7 @@ const attempt: (
   }
 })
 
-/** A pool hands out the failure of an attempt from before the server came back, once. */
+/** A server that restarts refuses for a moment; nothing was sent, so trying again is safe. */
 const judgeConnect = (error: SqlError, tries: number): Verdict =>
   error.reason._tag === "ConnectionError" && tries < CONNECT_AGAIN_TIMES ? "again" : "refused"
 

@@ -1,2 +1,6 @@
 /** Quotes a name for use in SQL: it may be a word of the language. */
 export const quoteName = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
+
+/** The statement that takes the append lock of a schema (quoted) until the transaction ends, as the append functions do. */
+export const takeAppendLock = (schema: string): string =>
+  `SELECT pg_advisory_xact_lock(1163088961, '${schema}.head'::regclass::oid::integer)`

@@ -6,6 +6,7 @@ import { type ExpectedRevision, isMet, type Revision } from "../../event/Revisio
 import type { StreamId } from "../../event/StreamId.ts"
 import { RevisionConflict, StreamTombstoned } from "../../store/EventStoreError.ts"
 import type { Storage, StreamChange } from "../../store/Storage.ts"
+import { takeAppendLock } from "./identifiers.ts"
 import { STREAM_COLUMNS, toDescription } from "./rows.ts"
 import { rescueTransaction, storageErrors } from "./sqlErrors.ts"
 
@@ -36,7 +37,7 @@ const changeLocked = Effect.fnUntraced(function*(
   streamId: StreamId,
   change: StreamChange
 ) {
-  yield* sql.unsafe(`SELECT pg_advisory_xact_lock(1163088961, '${schema}.head'::regclass::oid::integer)`)
+  yield* sql.unsafe(takeAppendLock(schema))
   const name = PgTypes.text(streamId)
   const [row] = yield* sql.unsafe(`SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`, [name]).values
   const conflict = (expected: ExpectedRevision, actual: Revision | undefined) =>
