@@ -37,6 +37,9 @@ GRANT UPDATE (revision, last_position, last_recorded_at, truncate_before, is_tom
 
 GRANT UPDATE (position, recorded_at, id_horizon) ON event_store.head TO event_store_writer;
 
+-- A snapshot can be made again from its events.
+GRANT INSERT, UPDATE, DELETE ON event_store.snapshots TO event_store_writer;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store TO event_store_writer;
 
 REVOKE EXECUTE ON FUNCTION event_store.create_events_partition(date), event_store.ensure_events_partitions(integer),

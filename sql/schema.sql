@@ -9,6 +9,7 @@ table events_default partition DEFAULT
 table functions
 table head with fillfactor=10
 table migrations
+table snapshots
 table streams with fillfactor=70
 column event_tags.position bigint not null
 column event_tags.tag text collate C not null
@@ -44,6 +45,18 @@ column head.recorded_at timestamp with time zone not null
 column migrations.applied_at timestamp with time zone not null default clock_timestamp()
 column migrations.checksum text not null
 column migrations.name text not null
+column snapshots.bytes bytea not null
+column snapshots.compression text not null
+column snapshots.digest bytea not null
+column snapshots.fingerprint text collate C not null
+column snapshots.first_revision integer not null
+column snapshots.kind text collate C not null
+column snapshots.load_millis double precision not null
+column snapshots.plain_bytes integer not null
+column snapshots.revision integer not null
+column snapshots.serialization text not null
+column snapshots.stream text collate C not null
+column snapshots.taken_at timestamp with time zone not null
 column streams.first_position bigint not null
 column streams.first_recorded_at timestamp with time zone not null
 column streams.is_tombstoned boolean not null default false
@@ -54,22 +67,15 @@ column streams.name text collate C not null
 column streams.revision integer not null
 column streams.truncate_before integer not null default 0
 constraint event_tags.event_tags_pkey PRIMARY KEY (tag, "position")
-constraint events.events_position_check CHECK (("position" >= 1))
-constraint events.events_revision_check CHECK ((revision >= 0))
-constraint events.events_type_check CHECK (((octet_length(type) >= 1) AND (octet_length(type) <= 512)))
-constraint events.events_version_check CHECK ((version >= 1))
-constraint events_default.events_position_check CHECK (("position" >= 1))
-constraint events_default.events_revision_check CHECK ((revision >= 0))
-constraint events_default.events_type_check CHECK (((octet_length(type) >= 1) AND (octet_length(type) <= 512)))
-constraint events_default.events_version_check CHECK ((version >= 1))
 constraint functions.functions_pkey PRIMARY KEY (name)
-constraint head.head_id_check CHECK ((id = 1))
 constraint head.head_pkey PRIMARY KEY (id)
-constraint head.head_position_check CHECK ((("position" >= 0) AND ("position" <= '9007199254740991'::bigint)))
 constraint migrations.migrations_pkey PRIMARY KEY (name)
-constraint streams.streams_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))
+constraint snapshots.snapshots_check CHECK (((first_revision >= 0) AND (first_revision <= revision)))
+constraint snapshots.snapshots_fingerprint_check CHECK ((octet_length(fingerprint) = 64))
+constraint snapshots.snapshots_kind_check CHECK (((octet_length(kind) >= 1) AND (octet_length(kind) <= 512)))
+constraint snapshots.snapshots_pkey PRIMARY KEY (stream, kind, fingerprint, revision)
 constraint streams.streams_pkey PRIMARY KEY (name)
-constraint streams.streams_revision_check CHECK ((revision >= 0))
+CREATE INDEX snapshots_taken_at ON snapshots USING btree (taken_at)
 CREATE UNIQUE INDEX event_tags_pkey ON event_tags USING btree (tag, "position")
 CREATE UNIQUE INDEX events_default_id ON events_default USING btree (id)
 CREATE UNIQUE INDEX events_default_position ON events_default USING btree ("position")
@@ -77,6 +83,7 @@ CREATE UNIQUE INDEX events_default_stream_revision ON events_default USING btree
 CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)
 CREATE UNIQUE INDEX head_pkey ON head USING btree (id)
 CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)
+CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream, kind, fingerprint, revision)
 CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)
 CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -87,13 +94,13 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events_default FOR EACH STATEM
 view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));
 view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;
 view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;
-function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 964a6f58dcf73e2351d9ddc83788e278
-function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d9f6ebc17d9598dba3a63a4257ad19ef
-function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d6eb36e00e1b6aa43e221b828eb52ccf
+function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 39f6fa76f226d58e7a6006f2a93b6eb1
+function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 10a2d4a0711a47efaf6756fd1efce11d
+function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body 66bc532196a81f89a27bc1965bfa420b
 function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882
 function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0
 function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78
 function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341
 function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0
 function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5
-function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body 4d0e7fcc183b37184cb3d714e88f3643
+function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body fbf4251796dafe5333bea4e91fb5d01c

@@ -23,7 +23,8 @@
 -- p_id_from, p_id_to
 --              earliest and latest time in the ids, null unless all are UUIDv7
 -- p_check_ids  whether ids may be recorded already (a retry)
--- p_notify     whether to wake listeners of the channel named like the schema
+-- p_notify     whether to wake those who listen to the channel named like the
+--              schema and hold the listeners' lock
 -- returns      one row a write, in order:
 --              outcome 0 appended: first revision, first position
 --                      1 appended before: first revision, first and last position
@@ -238,7 +239,8 @@ BEGIN
     UPDATE head h SET position = v_position, recorded_at = v_at,
       id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
     WHERE h.id = 1;
-    IF p_notify THEN
+    -- only when somebody listens: they hold this lock shared (NOTIFY costs as much as an index)
+    IF p_notify AND NOT pg_try_advisory_xact_lock(1163088962, 'head'::regclass::oid::integer) THEN
       PERFORM pg_notify(current_schema(), '');
     END IF;
   END IF;

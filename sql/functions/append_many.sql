@@ -23,7 +23,8 @@
 -- p_id_from, p_id_to
 --              earliest and latest time in the ids, null unless all are UUIDv7
 -- p_check_ids  whether ids may be recorded already (a retry)
--- p_notify     whether to wake listeners of the channel named like the schema
+-- p_notify     whether to wake those who listen to the channel named like the
+--              schema and hold the listeners' lock
 -- returns      one row a request, in order:
 --              outcome 0 appended: first revision, first position
 --                      1 appended before: first revision, first and last position
@@ -177,8 +178,10 @@ BEGIN
     SELECT v_position + v_before[e.o] + e.i + 1, p_stream[e.o],
       coalesce(v_last[e.o], -1) + 1 + coalesce(v_before_in_stream[e.o], 0) + e.i,
       e.id, e.type, e.version, e.data::json, e.metadata::json, string_to_array(e.tags, E'\x1f'), v_at
-    FROM unnest(p_request, p_index, p_id, p_type, p_version, p_data, p_metadata, p_tags)
-      AS e (o, i, id, type, version, data, metadata, tags)
+    -- unnest in the list of columns: as a table the rows would be stored first (a fifteenth of the cost, measured)
+    FROM (SELECT unnest(p_request) AS o, unnest(p_index) AS i, unnest(p_id) AS id, unnest(p_type) AS type,
+            unnest(p_version) AS version, unnest(p_data) AS data, unnest(p_metadata) AS metadata,
+            unnest(p_tags) AS tags) e
     WHERE v_outcome[e.o] = 0;
     GET DIAGNOSTICS v_inserted = ROW_COUNT;
     IF v_inserted <> v_total THEN
@@ -194,7 +197,8 @@ BEGIN
     UPDATE head h SET position = v_position + v_total, recorded_at = v_at,
       id_horizon = CASE WHEN p_id_to > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_to) ELSE h.id_horizon END
     WHERE h.id = 1;
-    IF p_notify THEN
+    -- only when somebody listens: they hold this lock shared (NOTIFY costs as much as an index)
+    IF p_notify AND NOT pg_try_advisory_xact_lock(1163088962, 'head'::regclass::oid::integer) THEN
       PERFORM pg_notify(current_schema(), '');
     END IF;
   END IF;

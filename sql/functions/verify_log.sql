@@ -19,6 +19,11 @@ AS $$
   SELECT 'head differs from the last event', 1, 'head ' || h.position || ', last event ' || p.last
   FROM positions p, head_now h WHERE h.position <> p.last
   UNION ALL
+  SELECT 'values are out of their range', count(*), min(e.position)::text
+  FROM events e WHERE e.position < 1 OR e.revision < 0 OR e.version < 1 OR octet_length(e.type) NOT BETWEEN 1 AND 512
+    OR octet_length(e.stream) NOT BETWEEN 1 AND 512
+  HAVING count(*) > 0
+  UNION ALL
   SELECT 'event ids repeat', count(*), min(d.id::text)
   FROM (SELECT e.id FROM events e GROUP BY e.id HAVING count(*) > 1) d HAVING count(*) > 0
   UNION ALL

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -23,7 +24,7 @@ import { fromStorage } from "../store/fromStorage.ts"
 import type { LogQuery, Storage } from "../store/Storage.ts"
 import * as Committer from "./internal/committer.ts"
 import * as HeadWatcher from "./internal/headWatcher.ts"
-import { quoteName } from "./internal/identifiers.ts"
+import { quoteName, takeListenersLock } from "./internal/identifiers.ts"
 import * as reads from "./internal/reads.ts"
 import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
 import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
@@ -56,6 +57,12 @@ export interface PgEventStoreSettings {
    */
   readonly resolveTimeout: Duration.Duration
   /**
+   * How long a page waits for a connection and the server's answer, before
+   * `Unavailable`. 30 seconds by default, and up to 5 more to take the question
+   * back. `statistics` reads the whole log and has no deadline.
+   */
+  readonly readTimeout: Duration.Duration
+  /**
    * What a commit outlives, when the server cannot say so itself (the embedded
    * engine); asked of the server when absent.
    */
@@ -74,7 +81,8 @@ export const Settings = Context.Reference<PgEventStoreSettings>(
     defaultValue: () => ({
       notifications: true,
       lockTimeout: Duration.seconds(10),
-      resolveTimeout: Duration.seconds(30)
+      resolveTimeout: Duration.seconds(30),
+      readTimeout: Duration.seconds(30)
     })
   }
 )
@@ -126,11 +134,8 @@ const make: Effect.Effect<
   yield* requireCurrent
   const connect = (options: PgClient.PgPoolConfig) =>
     PgClient.make({ ...config, ...options }).pipe(storageErrors("connect"))
-  const reader = yield* connect({
-    // the one that listens is held for good
-    maxConnections: (config.maxConnections ?? CONNECTIONS_MAX) + (settings.notifications ? 1 : 0),
-    startupParameters: { ...config.startupParameters, ...SESSION, ...READER }
-  })
+  const startupParameters = { ...config.startupParameters, ...SESSION, ...READER }
+  const reader = yield* connect({ startupParameters })
   const writer = yield* WriterSession.make({
     ...config,
     startupParameters: {
@@ -141,10 +146,12 @@ const make: Effect.Effect<
     }
   }, `${(config.applicationName ?? "event-store").slice(0, 32)} writer ${uuidV7Unsafe().slice(-12)}`)
   const durability = settings.durability ?? (yield* askDurability(reader))
-  const head = readHead(reader, schema)
+  const run = runner(reader)
+  const runInTime = within(settings.readTimeout, run)
+  const head = readHead(runInTime, schema)
   const watcher = yield* HeadWatcher.make({
     readHead: Effect.map(head, ({ position }) => position),
-    listen: settings.notifications ? reader.listen(channel) : undefined
+    listen: settings.notifications ? listen({ ...config, startupParameters }, channel) : undefined
   })
   const append = yield* Committer.make({
     writer,
@@ -160,12 +167,10 @@ const make: Effect.Effect<
     head,
     awaitGrowth: watcher.awaitGrowth,
     changeStream: changeStream(reader, schema, settings.lockTimeout),
-    ...makeReads(reader, schema)
+    ...makeReads(runInTime, schema),
+    statistics: readStatistics(run, schema)
   })
 })
-
-/** Connections of a pool whose maximum is not given. */
-const CONNECTIONS_MAX = 10
 
 /** All sessions: what a role or a database has as a default must not change what a statement means. */
 const SESSION = { default_transaction_isolation: "read committed", search_path: "pg_catalog" }
@@ -178,6 +183,14 @@ const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
  * they are, and a join that was planned on stale statistics reads whole tables.
  */
 const WRITER = { ...READER, enable_hashjoin: "off", enable_mergejoin: "off" }
+
+/** Listens in a session of its own, and says so to those who append. */
+const listen = (config: PgClient.PgClientConfig, channel: string) =>
+  Effect.gen(function*() {
+    const session = yield* PgConnection.make(config)
+    yield* session.queryValues(takeListenersLock(quoteName(channel)))
+    return yield* session.listen(channel)
+  })
 
 const askDurability = (sql: PgClient.PgClient): Effect.Effect<Storage["durability"], StorageError> =>
   Effect.map(
@@ -206,11 +219,30 @@ const outsideTransactions = (client: PgClient.PgClient, append: Storage["append"
       )
   )
 
-const readHead = (sql: PgClient.PgClient, schema: string): Storage["head"] =>
+type Run = (
+  operation: string,
+  statement: reads.Statement
+) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, StorageError>
+
+const runner = (sql: PgClient.PgClient): Run => (operation, { parameters, text }) =>
+  Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
+
+/** A connection may be silent for hours before it is found dead, and a full server may keep a pool waiting. */
+const within = (limit: Duration.Duration, run: Run): Run => (operation, statement) =>
+  Effect.timeoutOrElse(run(operation, statement), {
+    duration: limit,
+    orElse: () =>
+      Effect.fail(
+        new StorageError({
+          operation,
+          reason: new Unavailable({ detail: `no answer from the server within ${Duration.format(limit)}` })
+        })
+      )
+  })
+
+const readHead = (run: Run, schema: string): Storage["head"] =>
   Effect.flatMap(
-    sql.unsafe(`SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`).values.pipe(
-      storageErrors("head")
-    ),
+    run("head", { text: `SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`, parameters: [] }),
     ([row]) =>
       row === undefined
         ? Effect.fail(
@@ -219,45 +251,35 @@ const readHead = (sql: PgClient.PgClient, schema: string): Storage["head"] =>
         : Effect.succeed({ position: row[0] as Position, incarnation: row[1] as string })
   )
 
-type Run = (
-  operation: string,
-  statement: reads.Statement
-) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, StorageError>
-
 const makeReads = (
-  sql: PgClient.PgClient,
+  run: Run,
   schema: string
-): Pick<Storage, "readLog" | "readStream" | "findEvent" | "describeStream" | "listStreams" | "statistics"> => {
-  const run: Run = (operation, { parameters, text }) =>
-    Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
-  return {
-    readLog: (query) => readLog(run, schema, query),
-    readStream: (query) =>
-      Effect.flatMap(run("readStream", reads.streamPage(schema, query)), (rows) =>
-        rows[0]?.[0] === true
-          ? Effect.fail(new StreamTombstoned({ streamId: query.streamId }))
-          : Effect.succeed(rows.length === 0 || rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1)))),
-    findEvent: (id) =>
-      Effect.map(
-        run("findEvent", {
-          text: `SELECT ${eventColumns("x")} FROM ${schema}.events x WHERE x.id = $1`,
-          parameters: [PgTypes.uuid(id)]
-        }),
-        (rows) => Option.map(Arr.head(rows), (row) => toEvent(row))
-      ),
-    describeStream: (streamId) =>
-      Effect.map(
-        run("describeStream", {
-          text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`,
-          parameters: [PgTypes.text(streamId)]
-        }),
-        (rows) => Option.map(Arr.head(rows), toDescription)
-      ),
-    listStreams: (query) =>
-      Effect.map(run("listStreams", reads.streamList(schema, query)), (rows) => rows.map(toDescription)),
-    statistics: readStatistics(run, schema)
-  }
-}
+): Pick<Storage, "readLog" | "readStream" | "findEvent" | "describeStream" | "listStreams"> => ({
+  readLog: (query) => readLog(run, schema, query),
+  readStream: (query) =>
+    Effect.flatMap(run("readStream", reads.streamPage(schema, query)), (rows) =>
+      rows[0]?.[0] === true
+        ? Effect.fail(new StreamTombstoned({ streamId: query.streamId }))
+        : Effect.succeed(rows.length === 0 || rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1)))),
+  findEvent: (id) =>
+    Effect.map(
+      run("findEvent", {
+        text: `SELECT ${eventColumns("x")} FROM ${schema}.events x WHERE x.id = $1`,
+        parameters: [PgTypes.uuid(id)]
+      }),
+      (rows) => Option.map(Arr.head(rows), (row) => toEvent(row))
+    ),
+  describeStream: (streamId) =>
+    Effect.map(
+      run("describeStream", {
+        text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`,
+        parameters: [PgTypes.text(streamId)]
+      }),
+      (rows) => Option.map(Arr.head(rows), toDescription)
+    ),
+  listStreams: (query) =>
+    Effect.map(run("listStreams", reads.streamList(schema, query)), (rows) => rows.map(toDescription))
+})
 
 const readLog = Effect.fnUntraced(function*(run: Run, schema: string, query: LogQuery) {
   const { after, direction, filter, limit, until } = query

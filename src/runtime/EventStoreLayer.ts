@@ -108,6 +108,8 @@ export interface PostgresStoreOptions extends SchemaOptions {
   readonly lockTimeout?: Duration.Input | undefined
   /** How long a lost append is asked about before `AppendOutcomeUnknown`; 30 seconds when absent. */
   readonly resolveTimeout?: Duration.Input | undefined
+  /** How long a page waits for a connection and the server's answer before `Unavailable`; 30 seconds when absent. */
+  readonly readTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -135,7 +137,8 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
   const settings = Effect.succeed({
     notifications: options.notifications ?? PG_DEFAULTS.notifications,
     lockTimeout: Duration.fromInputUnsafe(options.lockTimeout ?? PG_DEFAULTS.lockTimeout),
-    resolveTimeout: Duration.fromInputUnsafe(options.resolveTimeout ?? PG_DEFAULTS.resolveTimeout)
+    resolveTimeout: Duration.fromInputUnsafe(options.resolveTimeout ?? PG_DEFAULTS.resolveTimeout),
+    readTimeout: Duration.fromInputUnsafe(options.readTimeout ?? PG_DEFAULTS.readTimeout)
   })
   return stores("postgres", options, settings).pipe(Layer.provideMerge(client))
 }
@@ -183,11 +186,7 @@ export const layerConfig: Layer.Layer<
 
 // internal
 
-const PG_DEFAULTS = {
-  notifications: true,
-  lockTimeout: Duration.seconds(10),
-  resolveTimeout: Duration.seconds(30)
-}
+const PG_DEFAULTS = PgEventStore.Settings.defaultValue()
 
 /**
  * The parts are layers that every store shares, and layers are built once by

@@ -172,6 +172,47 @@ for (const server of servers) {
         assert.strictEqual((yield* assertSound(open)).length, 2)
       }))
 
+    it.live("A7 a lost session that cannot be ended makes the outcome unknown, in time, and nothing is sent beside it", () =>
+      Effect.gen(function*() {
+        const { open, proxy, url } = yield* behindProxy(server.admin, { resolveTimeout: "400 millis" })
+        const sql = yield* openSql(url)
+        const holder = yield* inOpenTransaction(url, [takeAppendLock()])
+        const options = one()
+        const appending = yield* Effect.forkChild(Effect.flip(open.store.append(options)))
+        const waiting =
+          sql`SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`
+        const [lost] = yield* waitFor(waiting, (rows) => rows.length === 1)
+        const pid = Number(lost?.["pid"])
+        // a process that stands still hears no signal
+        yield* Effect.acquireRelease(
+          Effect.sync(() => process.kill(pid, "SIGSTOP")),
+          () => Effect.sync(() => process.kill(pid, "SIGCONT"))
+        ).pipe(
+          Effect.andThen(proxy.reset),
+          Effect.andThen(Fiber.join(appending)),
+          Effect.tap((error) => Effect.sync(() => assert.strictEqual(error._tag, "AppendOutcomeUnknown"))),
+          Effect.andThen(waiting),
+          Effect.tap((rows) => Effect.sync(() => assert.deepStrictEqual(rows.map((row) => row["pid"]), [pid]))),
+          Effect.scoped
+        )
+        yield* holder.commit
+        const { position } = yield* open.store.append(options)
+        assert.strictEqual(position, 2)
+        assert.strictEqual((yield* assertSound(open)).length, 2)
+      }))
+
+    it.live("a read on a connection that has gone silent is Unavailable in time, and the next one is answered", () =>
+      Effect.gen(function*() {
+        const { open, proxy } = yield* behindProxy(server.admin, { readTimeout: "300 millis", maxConnections: 1 })
+        yield* open.store.append(one())
+        yield* open.store.head
+        yield* proxy.setMode({ _tag: "BlackHole" })
+        yield* assertStorageError(open.store.head, "Unavailable", /no answer from the server within 300ms/)
+        yield* proxy.setMode({ _tag: "Pass" })
+        yield* proxy.reset
+        assert.strictEqual((yield* waitFor(Effect.result(open.store.head), Result.isSuccess))._tag, "Success")
+      }))
+
     it.live("a bit that flips in the frame of an answer never becomes a wrong answer", () =>
       Effect.gen(function*() {
         const { open, proxy } = yield* behindProxy(server.admin, {

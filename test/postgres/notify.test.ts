@@ -3,7 +3,7 @@
  * reading is the truth.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Queue, Stream } from "effect"
 import { indexes, positionsOf, proposed } from "../store/fixtures.ts"
 import { makeFaultProxy } from "../support/faultProxy.ts"
 import { makeDatabase } from "../support/postgres.ts"
@@ -68,6 +68,29 @@ for (const server of servers) {
           assert.isAtMost(notifications, TOTAL / 2)
         }))
     }
+
+    it.live("an append notifies only while somebody follows", () =>
+      Effect.gen(function*() {
+        const url = yield* makeDatabase(server.admin)
+        const writer = yield* openStore(url)
+        const sql = yield* openSql(url)
+        // listens without saying so: what it is told is what appends send
+        const deaf = yield* sql.listen("event_store")
+        const append = (streamId: string) => writer.store.append({ streamId, expected: "any", events: [proposed()] })
+        yield* append("a-1")
+        const reader = yield* openStore(url)
+        const { fiber } = yield* follow(reader, 2)
+        yield* waitFor(
+          sql`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 1163088962 AND granted`,
+          (rows) => rows.length === 1
+        )
+        yield* append("a-2")
+        yield* Fiber.join(fiber)
+        yield* sql`SELECT pg_notify('event_store', 'last')`
+        const heard: Array<string> = []
+        while (heard.at(-1) !== "last") heard.push((yield* Queue.take(deaf)).payload)
+        assert.deepStrictEqual(heard, ["", "last"])
+      }))
 
     it.live("P8 without notifications a follower sees them all the same, by polling", () =>
       Effect.gen(function*() {

@@ -75,6 +75,12 @@ const FAULTS: ReadonlyArray<readonly [name: string, statements: ReadonlyArray<st
     ["a revision is left out", ["UPDATE event_store.events SET revision = 7 WHERE position = 120"], [
       "revisions of a stream repeat or have gaps"
     ]],
+    ["a version is none", ["UPDATE event_store.events SET version = 0 WHERE position = 5"], [
+      "values are out of their range"
+    ]],
+    ["a type has no name", ["UPDATE event_store.events SET type = '' WHERE position = 5"], [
+      "values are out of their range"
+    ]],
     ["a stream's revision is off", ["UPDATE event_store.streams SET revision = revision + 1 WHERE name = 'acct-1-1'"], [
       "streams differ from their events"
     ]],

@@ -119,7 +119,9 @@ export const toRequestOutcome = (
   request: AppendRequest,
   rows: ReadonlyArray<ReadonlyArray<unknown>>
 ): RequestOutcome =>
-  rows.length === request.writes.length ? toOutcome(request, rows as unknown as ReadonlyArray<Row>) : missing()
+  rows.length === request.writes.length
+    ? toOutcome(request, (rows[0]?.length === 1 ? rows.map(([values]) => toLoneRow(request, values)) : rows) as Rows)
+    : missing()
 
 // internal
 
@@ -147,8 +149,7 @@ const loneStatement = (
   { event, write }: Lone,
   { checkIds, notify }: { readonly checkIds: boolean; readonly notify: boolean }
 ): BatchStatement => ({
-  text:
-    `SELECT outcome, NULL::text, revision, position::float8, last_position::float8, id FROM ${schema}.append_one(${ONE})`,
+  text: `SELECT ${schema}.append_one(${ONE})`,
   parameters: [
     PgTypes.text(write.streamId),
     PgTypes.int4(toClaim(write.expected)),
@@ -316,6 +317,12 @@ type Row = readonly [
   id: EventId | null
 ]
 
+type Rows = ReadonlyArray<Row>
+
+/** `append_one` answers with one array of numbers; the id can only be that of its event. */
+const toLoneRow = ({ writes: [{ events: [event] }] }: AppendRequest, values: unknown): ReadonlyArray<unknown> =>
+  Array.isArray(values) ? [values[0], null, ...values.slice(1), event?.id ?? null] : []
+
 const missing = (): RequestOutcome =>
   Result.fail(
     new StorageError({
@@ -324,7 +331,7 @@ const missing = (): RequestOutcome =>
     })
   )
 
-const toOutcome = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOutcome => {
+const toOutcome = (request: AppendRequest, rows: Rows): RequestOutcome => {
   const [first] = request.writes
   const [row] = rows
   if (row === undefined) return missing()
@@ -363,7 +370,7 @@ const toOutcome = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOut
 const streamOf = (request: AppendRequest, id: string): StreamId =>
   (request.writes.find((write) => write.events.some((event) => event.id === id)) ?? request.writes[0]).streamId
 
-const toResults = (request: AppendRequest, rows: ReadonlyArray<Row>): RequestOutcome => {
+const toResults = (request: AppendRequest, rows: Rows): RequestOutcome => {
   const results: Array<AppendResult> = []
   for (const [index, write] of request.writes.entries()) {
     const [outcome, , firstRevision, firstPosition, lastPosition] = rows[index] ?? []

@@ -59,15 +59,20 @@ export const make = (
       sending.add(mine)
       sentEvents += events
       lastEvents = events
-      const fiber = fork(Effect.ensuring(
-        settle(batch, Effect.suspend(() => Fiber.awaitAll(mine.before.flatMap((other) => other.fiber ?? [])))),
+      const leave = (): void => {
+        if (sending.delete(mine)) sentEvents -= events
+      }
+      mine.fiber = fork(Effect.ensuring(
+        settle(batch, {
+          before: Effect.suspend(() => Fiber.awaitAll(mine.before.flatMap((other) => other.fiber ?? []))),
+          // before anyone is resumed: who appends again at once must not count it as on its way
+          leave
+        }),
         Effect.sync(() => {
-          sending.delete(mine)
-          sentEvents -= events
+          leave()
           if (queue.length > 0) schedule()
         })
       ))
-      mine.fiber = fiber
     }
     // a second batch leaves while the first is on its way once it is worth a statement
     const isWorthSending = (): boolean =>
@@ -213,14 +218,22 @@ const settler = (options: CommitterOptions) => {
     lockMs: Duration.toMillis(options.lockTimeout),
     resolveMs: Duration.toMillis(options.resolveTimeout)
   }
-  return (batch: ReadonlyArray<Entry>, before: Effect.Effect<unknown>): Effect.Effect<void> =>
-    Effect.uninterruptibleMask((restore) => attempt(timing, batch, false, before, restore)).pipe(
+  return (batch: ReadonlyArray<Entry>, place: Place): Effect.Effect<void> =>
+    Effect.uninterruptibleMask((restore) => attempt(timing, batch, false, place, restore)).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) failAll(batch, (request) => unknown(request, Cause.squash(exit.cause)))
         })
       )
     )
+}
+
+/** Of a batch among those on their way. */
+interface Place {
+  /** Waits for the batches that were sent before. */
+  readonly before: Effect.Effect<unknown>
+  /** Takes the batch off. */
+  readonly leave: () => void
 }
 
 interface Timing {
@@ -239,9 +252,9 @@ const attempt: (
   timing: Timing,
   batch: ReadonlyArray<Entry>,
   checkIds: boolean,
-  before: Effect.Effect<unknown>,
+  place: Place,
   restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-) => Effect.Effect<void> = Effect.fnUntraced(function*(timing, batch, checkIds, before, restore) {
+) => Effect.Effect<void> = Effect.fnUntraced(function*(timing, batch, checkIds, place, restore) {
   const requests = batch.map((entry) => entry.request)
   const startedAt = yield* Clock.currentTimeMillis
   let elapsedMs = 0
@@ -251,13 +264,16 @@ const attempt: (
     const patienceMs = timing.lockMs + timing.resolveMs - elapsedMs
     const result: Result.Result<ReadonlyArray<RequestOutcome>, QueryFailure> = yield* Effect.result(
       Effect.andThen(
-        isLost ? timing.endLost : Effect.void,
+        isLost ? timing.endLost(timing.resolveMs - elapsedMs) : Effect.void,
         timing.send(requests, { checkIds: isChecked, patienceMs })
       )
     )
-    if (Result.isSuccess(result)) return answer(batch, result.success)
+    if (Result.isSuccess(result)) {
+      place.leave()
+      return answer(batch, result.success)
+    }
     // what was submitted before is sent again before
-    if (tries === 0) yield* before
+    if (tries === 0) yield* place.before
     const { error, wasSent }: QueryFailure = result.failure
     const verdict: Verdict = wasSent ? judge(error) : judgeConnect(error, tries)
     isLost ||= verdict === "lost"
@@ -270,7 +286,7 @@ const attempt: (
       continue
     } else if (verdict !== "again" || tries >= AGAIN_TIMES) {
       if (wasSent && batch.length > 1) {
-        for (const entry of batch) yield* attempt(timing, [entry], isChecked, before, restore)
+        for (const entry of batch) yield* attempt(timing, [entry], isChecked, inTurn, restore)
         return
       }
       return failAll(batch, () => toStorageError("append", error))
@@ -278,6 +294,9 @@ const attempt: (
     yield* restore(pause(tries))
   }
 })
+
+/** Of appends that are sent one by one: their batch keeps its place until the last. */
+const inTurn: Place = { before: Effect.void, leave: () => {} }
 
 /** A server that restarts refuses for a moment; nothing was sent, so trying again is safe. */
 const judgeConnect = (error: SqlError, tries: number): Verdict =>

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { judge } from "./sqlErrors.ts"
 
 /**
@@ -29,9 +29,10 @@ export interface WriterSession {
    * Ends what lost connections left on the server, and waits until it is gone:
    * an append of theirs may still wait for the append lock. Asked again before,
    * the store could answer with a claim that does not hold, and the old
-   * statement then find that it does.
+   * statement then find that it does. Fails when one is still there after
+   * `patienceMs`.
    */
-  readonly endLost: Effect.Effect<void, QueryFailure>
+  readonly endLost: (patienceMs: number) => Effect.Effect<void, QueryFailure>
 }
 
 /** Rows as arrays of values. */
@@ -98,13 +99,16 @@ export const make = (
         onFailure: (error) => Effect.fail({ error, wasSent: false }),
         onSuccess: (session) => ask(session, text, parameters, clock.currentTimeMillisUnsafe() + patienceMs, drop)
       })
-    return {
-      query,
-      endLost: query(END_OTHERS, [], END_PATIENCE_MS).pipe(
-        Effect.repeat({ schedule: Schedule.spaced(LOOK_AGAIN), while: (rows) => rows.length > 0 }),
-        Effect.asVoid
-      )
-    }
+    const endLost: WriterSession["endLost"] = Effect.fnUntraced(function*(patienceMs) {
+      const untilMs = clock.currentTimeMillisUnsafe() + patienceMs
+      for (let leftMs = patienceMs; leftMs > 0; leftMs = untilMs - clock.currentTimeMillisUnsafe()) {
+        const rows = yield* query(END_OTHERS, [], Math.min(LOOK_PATIENCE_MS, leftMs))
+        if (rows.length === 0) return
+        yield* Effect.sleep(LOOK_AGAIN)
+      }
+      return yield* Effect.fail<QueryFailure>({ error: stillThere, wasSent: true })
+    })
+    return { query, endLost }
   })
 
 // internal
@@ -147,7 +151,14 @@ const END_OTHERS = "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalo
   "AND a.datname = pg_catalog.current_database() AND a.usename = current_user"
 
 /** How long one look at the sessions may take. */
-const END_PATIENCE_MS = 5_000
+const LOOK_PATIENCE_MS = 5_000
+
+const stillThere = new SqlError({
+  reason: new ConnectionError({
+    cause: new Error("a lost session of this writer cannot be ended"),
+    operation: "append"
+  })
+})
 
 /** Pause before looking whether they are gone. */
 const LOOK_AGAIN = Duration.millis(20)
