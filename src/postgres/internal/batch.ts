@@ -36,7 +36,7 @@ export type RequestOutcome = Result.Result<
 >
 
 /**
- * Writes the one statement for a batch: `append_one` for a lone event,
+ * Writes the one statement for a batch: `append_one` for a lone plain event,
  * `append_many` for many requests that do not meet, `append_each` for all others.
  */
 export const toStatement = (
@@ -44,8 +44,8 @@ export const toStatement = (
   requests: ReadonlyArray<AppendRequest>,
   options: { readonly checkIds: boolean; readonly notify: boolean }
 ): BatchStatement => {
-  const lone = loneEvent(requests)
-  if (lone !== undefined) return loneStatement(schema, lone, options)
+  const lone = options.checkIds ? undefined : loneEvent(requests)
+  if (lone !== undefined) return loneStatement(schema, lone, options.notify)
   const columns = toColumns(requests)
   const events = [
     array(columns.id, PgTypes.OID.uuid),
@@ -131,24 +131,23 @@ const EACH_EVENTS_MAX = 8
 interface Lone {
   readonly write: EncodedWrite
   readonly event: EncodedEvent
+  readonly idTime: number
 }
 
-/** The event of a batch that is one append of one event without a condition. */
+/** The event of a batch that is one append of one event without tags and condition, whose id has a time. */
 const loneEvent = ([request, ...others]: ReadonlyArray<AppendRequest>): Lone | undefined => {
   if (request === undefined || others.length > 0) return undefined
   const { condition, eventCount, streamConditions, writes } = request
   const [write] = writes
   const [event] = write.events
-  return eventCount === 1 && event !== undefined && condition === undefined && streamConditions.length === 0
-    ? { write, event }
-    : undefined
+  if (eventCount > 1 || event === undefined || event.tags.length > 0) return undefined
+  const idTime = timeOf(event.id)
+  return idTime === undefined || condition !== undefined || streamConditions.length > 0
+    ? undefined
+    : { write, event, idTime }
 }
 
-const loneStatement = (
-  schema: string,
-  { event, write }: Lone,
-  { checkIds, notify }: { readonly checkIds: boolean; readonly notify: boolean }
-): BatchStatement => ({
+const loneStatement = (schema: string, { event, idTime, write }: Lone, notify: boolean): BatchStatement => ({
   text: `SELECT ${schema}.append_one(${ONE})`,
   parameters: [
     PgTypes.text(write.streamId),
@@ -158,15 +157,13 @@ const loneStatement = (
     PgTypes.int2(event.version),
     PgTypes.text(event.data),
     PgTypes.text(event.metadata ?? null),
-    PgTypes.text(joined(event.tags)),
-    PgTypes.timestamptz(timeOf(event.id) ?? null),
-    PgTypes.bool(checkIds),
+    PgTypes.timestamptz(idTime),
     PgTypes.bool(notify)
   ]
 })
 
 const placeholders = (count: number): string => Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
-const ONE = placeholders(11)
+const ONE = placeholders(9)
 const MANY = placeholders(20)
 const EACH = placeholders(23)
 

@@ -678,12 +678,11 @@ $$`
   },
   {
     name: "append_one",
-    checksum: "69cbc089314746d6",
+    checksum: "1d32eea659feab38",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_one(
   p_stream text, p_expected integer,
-  p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text,
-  p_id_time timestamptz, p_check_ids boolean, p_notify boolean
+  p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamptz, p_notify boolean
 )
 RETURNS float8[]
 LANGUAGE plpgsql
@@ -691,77 +690,49 @@ SET search_path = event_store, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  v_outcome integer;
-  v_revision integer;
-  v_place bigint;
-  v_until bigint;
   v_position bigint;
   v_at timestamptz;
   v_horizon timestamptz;
-  v_last integer;
-  v_since timestamptz;
-  v_check boolean;
-  r record;
+  v_revision integer;
 BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'ES002';
-  END IF;
-  -- an expression: a query would cost as much again as the lock
+  -- an expression: as a query it would cost as much again as the lock
   IF pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer) IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon,
-    (SELECT CASE WHEN t.is_tombstoned THEN -2 - t.revision ELSE t.revision END FROM streams t WHERE t.name = p_stream)
-  INTO STRICT v_position, v_at, v_horizon, v_last FROM head h WHERE h.id = 1;
+  -- the next revision, negative for a tombstoned stream
+  SELECT h.position + 1, greatest(h.recorded_at, clock_timestamp()), h.id_horizon,
+    coalesce((SELECT CASE WHEN t.is_tombstoned THEN -1 ELSE t.revision + 1 END FROM streams t WHERE t.name = p_stream), 0)
+  INTO v_position, v_at, v_horizon, v_revision FROM head h WHERE h.id = 1;
 
-  v_outcome := CASE
-    WHEN v_last < -1 THEN 4
-    WHEN p_expected = -2 OR p_expected = coalesce(v_last, -1) OR (p_expected = -3 AND v_last IS NOT NULL) THEN 0
-    ELSE 2 END;
-  v_revision := v_last;
-
-  -- As in append_many: ids that may be recorded, and appends that fail, are looked up.
-  v_since := CASE WHEN p_id_time > v_horizon THEN p_id_time - interval '1 hour' ELSE '-infinity' END;
-  v_check := p_check_ids OR v_since < date_trunc('month', v_at, 'UTC') OR p_id_time > v_at + interval '1 hour';
-  IF v_check OR v_outcome <> 0 THEN
-    FOR r IN
-      SELECT * FROM find_recorded(v_since, ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[p_stream], ARRAY[p_id], ARRAY[p_type],
-        ARRAY[p_version], ARRAY[p_data], ARRAY[p_tags])
-    LOOP
-      v_outcome := r.outcome;
-      v_revision := r.revision;
-      v_place := r.position;
-      v_until := r.last_position;
-    END LOOP;
-  END IF;
-
-  IF v_outcome = 0 THEN
-    v_position := v_position + 1;
-    v_revision := coalesce(v_last, -1) + 1;
-    v_place := v_position;
-    IF v_last IS NULL THEN
+  -- the claim holds, and the id cannot stand in an earlier month (as in append_many)
+  IF v_revision >= 0
+    AND (p_expected = v_revision - 1 OR p_expected = -2 OR (p_expected = -3 AND v_revision > 0))
+    AND p_id_time > v_horizon AND p_id_time - interval '1 hour' >= date_trunc('month', v_at, 'UTC')
+    AND p_id_time <= v_at + interval '1 hour'
+  THEN
+    IF v_revision = 0 THEN
       INSERT INTO streams (name, revision, first_position, last_position, first_recorded_at, last_recorded_at)
       VALUES (p_stream, 0, v_position, v_position, v_at, v_at);
     ELSE
-      UPDATE streams t SET revision = t.revision + 1, last_position = v_position, last_recorded_at = v_at
+      UPDATE streams t SET revision = v_revision, last_position = v_position, last_recorded_at = v_at
       WHERE t.name = p_stream;
     END IF;
-    INSERT INTO events (position, stream, revision, id, type, version, data, metadata, tags, recorded_at)
-    VALUES (v_position, p_stream, v_revision, p_id, p_type, p_version, p_data::json, p_metadata::json,
-      string_to_array(p_tags, E'\\x1f'), v_at);
-    IF p_tags IS NOT NULL THEN
-      INSERT INTO event_tags (tag, position, type)
-      SELECT x.tag, v_position, p_type FROM unnest(string_to_array(p_tags, E'\\x1f')) AS x (tag);
-    END IF;
-    UPDATE head h SET position = v_position, recorded_at = v_at,
-      id_horizon = CASE WHEN p_id_time > v_at + interval '1 hour' THEN greatest(h.id_horizon, p_id_time) ELSE h.id_horizon END
-    WHERE h.id = 1;
+    INSERT INTO events (position, stream, revision, id, type, version, data, metadata, recorded_at)
+    VALUES (v_position, p_stream, v_revision, p_id, p_type, p_version, p_data::json, p_metadata::json, v_at);
+    UPDATE head h SET position = v_position, recorded_at = v_at WHERE h.id = 1;
     -- only when somebody listens: they hold this lock shared (NOTIFY costs as much as an index)
     IF p_notify AND NOT pg_try_advisory_xact_lock(1163088962, 'head'::regclass::oid::integer) THEN
       PERFORM pg_notify(current_schema(), '');
     END IF;
+    RETURN ARRAY[0, v_revision, v_position, NULL]::float8[];
   END IF;
-  RETURN ARRAY[v_outcome, v_revision, v_place, v_until]::float8[];
+
+  RETURN (
+    SELECT ARRAY[e.outcome, e.revision, e.position, e.last_position]::float8[]
+    FROM append_each(ARRAY[p_stream], ARRAY[p_expected], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[0],
+      ARRAY[p_id], ARRAY[p_type], ARRAY[p_version], ARRAY[p_data], ARRAY[p_metadata], NULL,
+      NULL, NULL, NULL, NULL, NULL, NULL, NULL, p_id_time, p_id_time, false, p_notify) e
+  );
 END
 $$`
     ]
@@ -997,7 +968,7 @@ export const catalog: ReadonlyArray<string> = [
   `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
   `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 39f6fa76f226d58e7a6006f2a93b6eb1`,
   `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 10a2d4a0711a47efaf6756fd1efce11d`,
-  `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_tags text, p_id_time timestamp with time zone, p_check_ids boolean, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body 66bc532196a81f89a27bc1965bfa420b`,
+  `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamp with time zone, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body fd2df94a9e8f9ad610f3bbedbbeed5bc`,
   `function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882`,
   `function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,
   `function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78`,
