@@ -7,6 +7,10 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/event/InvalidInput.ts": "test/event/EncodedEvent.test.ts",
   "src/event/Limits.ts": "test/event/EncodedEvent.test.ts",
 
+  "src/version/Registry.ts": "test/version/VersionRegistry.test.ts",
+  "src/version/VersionError.ts": "test/version/VersionRegistry.test.ts",
+  "src/version/internal/": "test/version/VersionRegistry.test.ts",
+
   "src/store/AppendRequest.ts": "test/store/AppendSuite.ts",
   "src/store/EventStore.ts": "test/store/EventStoreSuite.ts",
   "src/store/EventStoreError.ts": "test/store/EventStoreSuite.ts",
