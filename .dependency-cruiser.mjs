@@ -39,7 +39,7 @@ export default {
       pathNot: "^src/$1/internal/"
     }),
     rule("users-see-what-is-public", { path: "^(src/index\\.ts$|bench/|examples/)" }, { path: "^src/[^/]+/internal/" }),
-    rule("node-where-it-belongs", { path: "^src/", pathNot: "^src/(runtime|cli|pglite/internal)/" }, {
+    rule("node-where-it-belongs", { path: "^src/", pathNot: "^src/(runtime|cli|pglite/internal|snapshot/internal)/" }, {
       dependencyTypes: ["core"]
     }),
     // The command is bundled, so it may use what the library's users do not install.

@@ -37,7 +37,7 @@
 --              2 to 6 stand in the rows of all writes of the request
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
--- The sessions of the store ask for generic plans (WRITER in PgEventStore.ts).
+-- The sessions of the store ask for generic plans (WRITER in sessions.ts).
 CREATE OR REPLACE FUNCTION event_store.append_each(
   p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
   p_request integer[], p_index integer[],

@@ -36,7 +36,7 @@
 --                        reached: the last position
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
--- The sessions of the store ask for generic plans (WRITER in PgEventStore.ts).
+-- The sessions of the store ask for generic plans (WRITER in sessions.ts).
 CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
   p_request integer[], p_index integer[],

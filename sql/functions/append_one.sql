@@ -18,7 +18,7 @@
 --
 -- READ COMMITTED only: what committed before the lock was taken must be seen.
 -- (Anything stricter fails at the head's row once another append has committed.)
--- The sessions of the store ask for generic plans (WRITER in PgEventStore.ts).
+-- The sessions of the store ask for generic plans (WRITER in sessions.ts).
 CREATE OR REPLACE FUNCTION event_store.append_one(
   p_stream text, p_expected integer,
   p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamptz, p_notify boolean

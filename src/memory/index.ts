@@ -5,4 +5,5 @@
  */
 export * from "./MemoryEventStore.ts"
 
+export * as MemorySnapshotStore from "./MemorySnapshotStore.ts"
 export * as MemoryStoreAdmin from "./MemoryStoreAdmin.ts"

@@ -27,6 +27,7 @@ import * as HeadWatcher from "./internal/headWatcher.ts"
 import { quoteName, takeListenersLock } from "./internal/identifiers.ts"
 import * as reads from "./internal/reads.ts"
 import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
+import { READER, WRITER } from "./internal/sessions.ts"
 import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { changeStream } from "./internal/streamChanges.ts"
 import * as WriterSession from "./internal/writerSession.ts"
@@ -134,13 +135,12 @@ const make: Effect.Effect<
   yield* requireCurrent
   const connect = (options: PgClient.PgPoolConfig) =>
     PgClient.make({ ...config, ...options }).pipe(storageErrors("connect"))
-  const startupParameters = { ...config.startupParameters, ...SESSION, ...READER }
+  const startupParameters = { ...config.startupParameters, ...READER }
   const reader = yield* connect({ startupParameters })
   const writer = yield* WriterSession.make({
     ...config,
     startupParameters: {
       ...config.startupParameters,
-      ...SESSION,
       ...WRITER,
       lock_timeout: `${Duration.toMillis(settings.lockTimeout)}`
     }
@@ -171,18 +171,6 @@ const make: Effect.Effect<
     statistics: readStatistics(run, schema)
   })
 })
-
-/** All sessions: what a role or a database has as a default must not change what a statement means. */
-const SESSION = { default_transaction_isolation: "read committed", search_path: "pg_catalog" }
-
-/** Sessions that read: their statements are made for generic plans, which prune at run time. */
-const READER = { plan_cache_mode: "force_generic_plan", jit: "off" }
-
-/**
- * The session that appends: array parameters make custom plans look cheaper than
- * they are, and a join that was planned on stale statistics reads whole tables.
- */
-const WRITER = { ...READER, enable_hashjoin: "off", enable_mergejoin: "off" }
 
 /** Listens in a session of its own, and says so to those who append. */
 const listen = (config: PgClient.PgClientConfig, channel: string) =>

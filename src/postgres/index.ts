@@ -1,9 +1,10 @@
 /**
- * The log in PostgreSQL.
+ * The log in PostgreSQL, and what stands beside it.
  *
  * @since 0.1.0
  */
 export * as PgEventStore from "./PgEventStore.ts"
 export * as PgMigrations from "./PgMigrations.ts"
+export * as PgSnapshotStore from "./PgSnapshotStore.ts"
 export * as PgStoreAdmin from "./PgStoreAdmin.ts"
 export * as PgTransaction from "./PgTransaction.ts"

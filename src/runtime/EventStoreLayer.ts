@@ -12,15 +12,18 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as MemoryEventStore from "../memory/MemoryEventStore.ts"
+import * as MemorySnapshotStore from "../memory/MemorySnapshotStore.ts"
 import * as MemoryStoreAdmin from "../memory/MemoryStoreAdmin.ts"
 import * as PgliteClient from "../pglite/PgliteClient.ts"
 import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
 import * as PgEventStore from "../postgres/PgEventStore.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
+import * as PgSnapshotStore from "../postgres/PgSnapshotStore.ts"
 import * as PgStoreAdmin from "../postgres/PgStoreAdmin.ts"
 import * as PgTransaction from "../postgres/PgTransaction.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
+import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
 import { layerServer } from "./internal/serverClient.ts"
 import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
@@ -31,8 +34,8 @@ import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<EventStore | StoreAdmin> = Layer.merge(
-  MemoryEventStore.layer,
+export const layerMemory: Layer.Layer<EventStore | SnapshotStore | StoreAdmin> = Layer.mergeAll(
+  Layer.provideMerge(MemorySnapshotStore.layer, MemoryEventStore.layer),
   MemoryStoreAdmin.layer
 )
 
@@ -77,7 +80,13 @@ export interface PgliteStoreOptions extends SchemaOptions, PgliteClient.PgliteOp
  * @since 0.1.0
  */
 export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
-  EventStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient | PgliteClient.Pglite,
+  | EventStore
+  | SnapshotStore
+  | StoreAdmin
+  | PgTransaction.PgTransaction
+  | PgClient.PgClient
+  | SqlClient
+  | PgliteClient.Pglite,
   StorageError | DataDirectoryLocked | PgliteError
 > => {
   const settings = Effect.map(PgliteClient.Pglite, ({ durability }) => ({
@@ -126,7 +135,7 @@ export interface PostgresStoreOptions extends SchemaOptions {
  * @since 0.1.0
  */
 export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
-  EventStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient,
+  EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient,
   StorageError
 > => {
   const client = layerServer({
@@ -151,7 +160,7 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
  * @since 0.1.0
  */
 export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
-  EventStore | StoreAdmin,
+  EventStore | SnapshotStore | StoreAdmin,
   StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > => {
   const parsed = parseStoreUrl(url)
@@ -176,7 +185,7 @@ export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
  * @since 0.1.0
  */
 export const layerConfig: Layer.Layer<
-  EventStore | StoreAdmin,
+  EventStore | SnapshotStore | StoreAdmin,
   Config.ConfigError | StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.Redacted("EVENT_STORE_URL").pipe(Config.withDefault(Redacted.make("pglite:.event-store")))
@@ -196,9 +205,14 @@ const stores = <R>(
   storage: "pglite" | "postgres",
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
-): Layer.Layer<EventStore | StoreAdmin | PgTransaction.PgTransaction, StorageError, R | PgClient.PgClient> => {
+): Layer.Layer<
+  EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction,
+  StorageError,
+  R | PgClient.PgClient
+> => {
   const parts = Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
+    PgSnapshotStore.layer,
     PgStoreAdmin.layer(storage),
     PgTransaction.layer
   ).pipe(

@@ -18,6 +18,8 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/store/StreamList.ts": "test/store/StreamSuite.ts",
   "src/store/fromStorage.ts": "test/store/EventStoreSuite.ts",
 
+  "src/store/SnapshotStorage.ts": "test/store/SnapshotSuite.ts",
+  "src/store/SnapshotStore.ts": "test/store/SnapshotSuite.ts",
   "src/store/StoreAdmin.ts": "test/runtime/EventStoreLayer.test.ts",
 
   "src/runtime/StoreAdminLayer.ts": "test/cli/postgres.test.ts",
@@ -51,11 +53,15 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/postgres/internal/rows.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/sqlErrors.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/streamChanges.ts": "test/store/postgres.test.ts",
+  "src/postgres/internal/sessions.ts": "test/sql/plans.test.ts",
+  "src/postgres/internal/snapshotStatements.ts": "test/postgres/PgSnapshotStore.test.ts",
   "src/postgres/PgStoreAdmin.ts": "test/sql/schema.test.ts",
   "src/postgres/PgTransaction.ts": "test/postgres/transaction.test.ts",
   "src/postgres/internal/catalog.ts": "test/sql/schema.test.ts",
   "src/postgres/internal/writerSession.ts": "test/postgres/ambiguity.test.ts",
   "src/postgres/internal/identifiers.ts": "test/sql/schema.test.ts",
+
+  "src/snapshot/internal/": "test/snapshot/Snapshots.test.ts",
 
   "src/cli/Export.ts": "test/cli/Import.test.ts",
   "src/cli/internal/decompress.ts": "test/cli/Import.test.ts",

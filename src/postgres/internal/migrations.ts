@@ -286,7 +286,7 @@ $$`
   },
   {
     name: "append_each",
-    checksum: "9aa79588a11b5734",
+    checksum: "7971f93388381a72",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_each(
   p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
@@ -500,7 +500,7 @@ $$`
   },
   {
     name: "append_many",
-    checksum: "5c3ad1b035e52164",
+    checksum: "917e002948ad4a53",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
@@ -678,7 +678,7 @@ $$`
   },
   {
     name: "append_one",
-    checksum: "1d32eea659feab38",
+    checksum: "9860b7abe5723a93",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_one(
   p_stream text, p_expected integer,
