@@ -45,39 +45,27 @@ export const make = (
     const queue: Array<Entry> = []
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const settle = settler(options)
-    /** The batches on their way, oldest first, and the events that they hold. */
-    const sending = new Set<Sending>()
-    let sentEvents = 0
+    const flight = makeFlight()
     let lastEvents = 0
     let queuedEvents = 0
     let isScheduled = false
     let isClosed = false
 
     const send = (batch: ReadonlyArray<Entry>): void => {
-      const mine: Sending = { before: [...sending], fiber: undefined }
-      const events = countEvents(batch)
-      sending.add(mine)
-      sentEvents += events
-      lastEvents = events
-      const leave = (): void => {
-        if (sending.delete(mine)) sentEvents -= events
-      }
-      mine.fiber = fork(Effect.ensuring(
-        settle(batch, {
-          before: Effect.suspend(() => Fiber.awaitAll(mine.before.flatMap((other) => other.fiber ?? []))),
-          // before anyone is resumed: who appends again at once must not count it as on its way
-          leave
-        }),
+      lastEvents = countEvents(batch)
+      const place = flight.enter(lastEvents)
+      place.fiber = fork(Effect.ensuring(
+        settle(batch, place),
         Effect.sync(() => {
-          leave()
+          place.leave()
           if (queue.length > 0) schedule()
         })
       ))
     }
     // a second batch leaves while the first is on its way once it is worth a statement
     const isWorthSending = (): boolean =>
-      queue.length > 0 && (sending.size === 0 ||
-        (sending.size < PIPELINE_BATCHES && queuedEvents >= Math.max(PIPELINE_EVENTS_MIN, sentEvents)))
+      queue.length > 0 && (flight.places.size === 0 ||
+        (flight.places.size < PIPELINE_BATCHES && queuedEvents >= Math.max(PIPELINE_EVENTS_MIN, flight.events())))
     const flush = (): void => {
       while (isWorthSending()) {
         const batch = takeBatch(queue)
@@ -100,7 +88,7 @@ export const make = (
     yield* Effect.addFinalizer(() => {
       isClosed = true
       for (const entry of queue.splice(0)) entry.resume(closed)
-      return Fiber.interruptAll([...sending].flatMap(({ fiber }) => fiber ?? []))
+      return Fiber.interruptAll([...flight.places].flatMap(({ fiber }) => fiber ?? []))
     })
 
     return (request) =>
@@ -109,7 +97,7 @@ export const make = (
         const entry: Entry = { request, resume, isGone: false }
         queue.push(entry)
         queuedEvents += request.eventCount
-        if (sending.size > 0) flush()
+        if (flight.places.size > 0) flush()
         else if (lastEvents > 1 && queuedEvents < Math.max(PIPELINE_EVENTS_MIN, lastEvents / PIPELINE_BATCHES)) {
           schedule()
         } else flush()
@@ -149,9 +137,13 @@ const CONNECT_AGAIN_TIMES = 2
 
 type AppendExit = ReturnType<Storage["append"]>
 
-interface Sending {
-  readonly before: ReadonlyArray<Sending>
-  fiber: Fiber.Fiber<void> | undefined
+/** Of a batch among those on their way. */
+interface Place {
+  /** Waits for the batches that were sent before. */
+  readonly before: Effect.Effect<unknown>
+  /** Takes the batch off; before anyone is resumed, so that who appends again at once does not count it. */
+  readonly leave: () => void
+  fiber?: Fiber.Fiber<void>
 }
 
 interface Entry {
@@ -176,6 +168,28 @@ const closed: AppendExit = Effect.fail(
     reason: new Unavailable({ detail: "the store was closed before the append was sent" })
   })
 )
+
+/** The batches on their way, oldest first, and how many events they hold. */
+const makeFlight = () => {
+  const places = new Set<Place>()
+  let events = 0
+  return {
+    places,
+    events: () => events,
+    enter: (eventCount: number): Place => {
+      const earlier = [...places]
+      const place: Place = {
+        before: Effect.suspend(() => Fiber.awaitAll(earlier.flatMap(({ fiber }) => fiber ?? []))),
+        leave: () => {
+          if (places.delete(place)) events -= eventCount
+        }
+      }
+      places.add(place)
+      events += eventCount
+      return place
+    }
+  }
+}
 
 const countEvents = (entries: ReadonlyArray<Entry>): number =>
   entries.reduce((sum, { request }) => sum + request.eventCount, 0)
@@ -226,14 +240,6 @@ const settler = (options: CommitterOptions) => {
         })
       )
     )
-}
-
-/** Of a batch among those on their way. */
-interface Place {
-  /** Waits for the batches that were sent before. */
-  readonly before: Effect.Effect<unknown>
-  /** Takes the batch off. */
-  readonly leave: () => void
 }
 
 interface Timing {
