@@ -6,6 +6,7 @@ const rank = {
   version: 1,
   store: 2,
   snapshot: 3,
+  migration: 3,
   subscription: 3,
   memory: 3,
   postgres: 3,
@@ -14,6 +15,7 @@ const rank = {
   projection: 4,
   backup: 4,
   runtime: 5,
+  testing: 5,
   cli: 6
 }
 const rooms = Object.keys(rank)
@@ -39,7 +41,10 @@ export default {
       pathNot: "^src/$1/internal/"
     }),
     rule("users-see-what-is-public", { path: "^(src/index\\.ts$|bench/|examples/)" }, { path: "^src/[^/]+/internal/" }),
-    rule("node-where-it-belongs", { path: "^src/", pathNot: "^src/(runtime|cli|pglite/internal|snapshot/internal)/" }, {
+    rule("node-where-it-belongs", {
+      path: "^src/",
+      pathNot: "^src/(runtime|cli|pglite/internal|snapshot/internal|migration/internal|command/internal)/"
+    }, {
       dependencyTypes: ["core"]
     }),
     // The command is bundled, so it may use what the library's users do not install.

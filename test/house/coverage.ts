@@ -63,6 +63,25 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
 
   "src/snapshot/internal/": "test/snapshot/Snapshots.test.ts",
 
+  "src/command/BoundaryDecision.ts": "test/command/BoundarySuite.ts",
+  "src/command/CommandError.ts": "test/command/ExecuteSuite.ts",
+  "src/command/Correlation.ts": "test/command/ExecuteSuite.ts",
+  "src/command/Executed.ts": "test/command/ExecuteSuite.ts",
+  "src/command/Message.ts": "test/command/CommandBus.test.ts",
+  "src/command/Middleware.ts": "test/command/CommandBus.test.ts",
+  "src/command/MultiStreamDecision.ts": "test/command/MultiStreamSuite.ts",
+  "src/command/QueryBus.ts": "test/command/CommandBus.test.ts",
+  "src/command/TemporalQuery.ts": "test/command/TemporalSuite.ts",
+  "src/command/Uniqueness.ts": "test/command/UniquenessSuite.ts",
+  "src/command/internal/": "test/command/CommandSuite.ts",
+
+  "src/testing/AssertionFailed.ts": "test/testing/DeciderSpec.test.ts",
+  "src/testing/internal/": "test/testing/DeciderSpec.test.ts",
+
+  "src/migration/CopyError.ts": "test/migration/StoreCopy.test.ts",
+  "src/migration/CopyReport.ts": "test/migration/StoreCopy.test.ts",
+  "src/migration/internal/": "test/migration/StoreCopy.test.ts",
+
   "src/cli/Export.ts": "test/cli/Import.test.ts",
   "src/cli/internal/decompress.ts": "test/cli/Import.test.ts",
   "src/cli/internal/importAppender.ts": "test/cli/Import.test.ts",

@@ -1,0 +1,89 @@
+/**
+ * Finds the states of streams: a snapshot where there is one, and the events after it.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Recorded, TypedEvent } from "../../event/EventType.ts"
+import type { Revision } from "../../event/Revision.ts"
+import type { StreamId } from "../../event/StreamId.ts"
+import type { Snapshots } from "../../snapshot/Snapshots.ts"
+import type { EventStore } from "../../store/EventStore.ts"
+import type { LoadError } from "../CommandError.ts"
+import { foldInto, makeSight, type Rules, type Sight } from "./folding.ts"
+
+/** Loads states of one kind. */
+export interface Loader<State, E extends TypedEvent> {
+  /** A state to decide on: from the cache as it is, else read up to the end of the stream. */
+  readonly load: (streamId: StreamId) => Effect.Effect<Sight<State>, LoadError>
+  /** Moves a state forward to the end of the stream; keeps what came decoded where `kept` is given. */
+  readonly readOn: (sight: Sight<State>, kept?: Array<Recorded<E>>) => Effect.Effect<void, LoadError>
+  /** Reads a state anew from the beginning, without snapshots: the log contradicts them. */
+  readonly readAgain: (sight: Sight<State>) => Effect.Effect<void, LoadError>
+  /** Tells the snapshots of a load and of what was appended after it. */
+  readonly report: (sight: Sight<State>, appended: number) => Effect.Effect<void>
+}
+
+/** Makes a loader over the store. */
+export const makeLoader = <State, E extends TypedEvent>(
+  store: EventStore["Service"],
+  rules: Rules<State, E>,
+  snapshots: Snapshots<State> | undefined
+): Loader<State, E> => {
+  const readOn = (sight: Sight<State>, kept?: Array<Recorded<E>>): Effect.Effect<void, LoadError> =>
+    Effect.clockWith((clock) => {
+      const startedAt = clock.currentTimeNanosUnsafe()
+      return Effect.map(
+        Stream.runForEachArray(store.readStream(sight.streamId, { from: sight.revision + 1 }), (events) => {
+          const fault = foldInto(rules, sight, events, kept)
+          return fault === undefined ? Effect.void : Effect.fail(fault)
+        }),
+        () => {
+          sight.isCurrent = true
+          sight.loadMillis += Number(clock.currentTimeNanosUnsafe() - startedAt) / NANOS_PER_MILLI
+        }
+      )
+    })
+
+  const load = (streamId: StreamId): Effect.Effect<Sight<State>, LoadError> => {
+    const sight = makeSight(streamId, rules.initial)
+    return Effect.as(readOn(sight), sight)
+  }
+
+  const readAgain = (sight: Sight<State>): Effect.Effect<void, LoadError> =>
+    Effect.suspend(() => {
+      Object.assign(sight, makeSight(sight.streamId, rules.initial))
+      return readOn(sight)
+    })
+
+  if (snapshots === undefined) return { load, readOn, readAgain, report: () => Effect.void }
+
+  return {
+    readOn,
+    readAgain: (sight) => Effect.andThen(snapshots.invalidate(sight.streamId), readAgain(sight)),
+    load: (streamId) =>
+      Effect.flatMap(snapshots.load(streamId), (found) => {
+        if (found._tag === "None") return load(streamId)
+        const { firstRevision, isCached, revision, state } = found.value
+        const sight = makeSight(streamId, state)
+        sight.revision = revision
+        sight.firstRevision = firstRevision
+        sight.snapshotRevision = revision
+        return isCached ? Effect.succeed(sight) : Effect.as(readOn(sight), sight)
+      }),
+    report: ({ eventsReplayed, firstRevision, loadMillis, revision, snapshotRevision, state, streamId }, appended) =>
+      revision < 0 ? Effect.void : snapshots.report({
+        streamId,
+        state,
+        revision: revision as Revision,
+        firstRevision: Math.max(firstRevision, 0) as Revision,
+        snapshotRevision: snapshotRevision as Revision | -1,
+        eventsReplayed,
+        loadMillis,
+        appended
+      })
+  }
+}
+
+// internal
+
+const NANOS_PER_MILLI = 1e6
