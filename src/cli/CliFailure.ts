@@ -17,7 +17,7 @@ import type { StorageError } from "../store/EventStoreError.ts"
 export const EXIT_CODES = [
   [0, "done"],
   [1, "the operation failed"],
-  [2, "differences were found (schema verify, maint verify)"],
+  [2, "differences were found (schema verify, schema check, migrate copy, snapshot verify, maint verify)"],
   [3, "not found: a stream, an event, a file, a store"],
   [4, "conflict: another revision, a condition that does not hold, an id used for something else"],
   [5, "cannot connect, not allowed in, or the directory is in use"],
@@ -190,6 +190,46 @@ const WORDS: Readonly<Record<string, (error: Tagged) => Words>> = {
     why: error.message,
     fix: "fetch the file again; what was read before is imported already and will be skipped",
     details: fieldsOf(error, "format")
+  }),
+  SameStore: (error) => ({
+    code: "ES-1801",
+    exitCode: 64,
+    message: "the source and the target are the same store",
+    why: error.message,
+    fix: "name another store, or another --to-schema",
+    details: fieldsOf(error, "incarnation")
+  }),
+  TargetNotEmpty: (error) => ({
+    code: "ES-1802",
+    exitCode: 4,
+    message: "the target is not empty",
+    why: error.message,
+    fix: "name an empty store, or leave --no-resume out to go on with an earlier copy",
+    details: fieldsOf(error, "position")
+  }),
+  TargetDiffers: (error) => ({
+    code: "ES-1803",
+    exitCode: 4,
+    message: "the target holds something else than this copy",
+    why: error.message,
+    fix: "name an empty store; to go on with an earlier copy, use the flags that it had",
+    details: fieldsOf(error, "position", "id", "sourcePosition")
+  }),
+  EventNotCopied: (error) => ({
+    code: "ES-1804",
+    exitCode: 65,
+    message: "an event cannot be copied",
+    why: error.message,
+    fix: "see all such events with --dry-run; what was copied before is kept",
+    details: fieldsOf(error, "position", "streamId", "revision", "type", "version", "path", "reason")
+  }),
+  CopyUnequal: (error) => ({
+    code: "ES-1805",
+    exitCode: 2,
+    message: "the target is not what was copied",
+    why: error.message,
+    fix: "somebody else wrote to it: copy into an empty store that nobody else writes to",
+    details: fieldsOf(error, "differences")
   }),
   StorageError: (error) => storageError(error as Tagged & StorageError),
   StoreUrlInvalid: (error) => ({

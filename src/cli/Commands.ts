@@ -7,10 +7,13 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Effect from "effect/Effect"
 import { BATCH_EVENTS_MAX } from "../event/Limits.ts"
 import * as Flags from "./Flags.ts"
-import { globalFlags, type Settings, settings } from "./Settings.ts"
+import { lazily } from "./internal/lazily.ts"
+import { migrateCommand } from "./internal/migrateCommands.ts"
+import { schemaCommand } from "./internal/schemaCommands.ts"
+import { snapshotCommand } from "./internal/snapshotCommands.ts"
+import { globalFlags } from "./Settings.ts"
 
 /**
  * Makes the command `event-store` with all its subcommands.
@@ -33,6 +36,8 @@ export const makeRoot = () =>
       streamCommand(),
       eventCommand(),
       schemaCommand(),
+      migrateCommand(),
+      snapshotCommand(),
       doctorCommand(),
       maintCommand(),
       helpCommand()
@@ -41,18 +46,6 @@ export const makeRoot = () =>
   )
 
 // internal
-
-/** Loads the module that has a command, and runs it with the settings. */
-function lazily<M, I, E, R>(
-  load: () => Promise<M>,
-  pick: (module: M) => (input: I, settings: Settings) => Effect.Effect<void, E, R>
-) {
-  return (input: I) =>
-    Effect.flatMap(
-      settings,
-      (current) => Effect.flatMap(Effect.promise(load), (module) => pick(module)(input, current))
-    )
-}
 
 const importCommand = () =>
   Command.make(
@@ -124,7 +117,7 @@ const exportCommand = () =>
 
 const streamArgument = Argument.String("stream").pipe(Argument.withDescription("Name of the stream"))
 
-const dryRun = Flags.toggle("dry-run", "Says what would be done and writes nothing")
+const { dryRun } = Flags
 
 const streamCommand = () =>
   Command.make("stream").pipe(
@@ -262,38 +255,6 @@ const appendCommand = () =>
       }
     ])
   )
-
-function schemaCommand() {
-  const load = () => import("./SchemaCommand.ts")
-  return Command.make("schema").pipe(
-    Command.withDescription("Shows, applies and verifies the database schema."),
-    Command.withExamples([{ command: "event-store schema status", description: "What is applied and what is not" }]),
-    Command.withSubcommands([
-      Command.make("status", {}, lazily(load, (module) => module.statusCommand)).pipe(
-        Command.withDescription("Says which migrations and functions are there."),
-        Command.withExamples([{ command: "event-store schema status -o json", description: "For a script" }])
-      ),
-      Command.make("apply", {
-        roles: Flags.toggle("roles", "Makes the roles of sql/privileges.sql too"),
-        dryRun
-      }, lazily(load, (module) => module.applyCommand)).pipe(
-        Command.withDescription("Brings the schema up to date; does nothing to one that is."),
-        Command.withExamples([
-          { command: "event-store schema apply --dry-run", description: "What would be applied" },
-          { command: "event-store schema apply --url postgres://owner@db/shop", description: "Apply it to a server" }
-        ])
-      ),
-      Command.make("sql", {}, lazily(load, (module) => module.sqlCommand)).pipe(
-        Command.withDescription("Prints the SQL of the whole schema, for those who apply it by their own means."),
-        Command.withExamples([{ command: "event-store schema sql --url postgres://db/shop > schema.sql" }])
-      ),
-      Command.make("verify", {}, lazily(load, (module) => module.verifyCommand)).pipe(
-        Command.withDescription("Compares the schema with what it should be; exits with 2 when it differs."),
-        Command.withExamples([{ command: "event-store schema verify --url postgres://db/shop", description: "In CI" }])
-      )
-    ])
-  )
-}
 
 const doctorCommand = () =>
   Command.make("doctor", {

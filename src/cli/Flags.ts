@@ -5,6 +5,7 @@
  */
 import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { ExpectedRevision } from "../event/Revision.ts"
 
@@ -75,6 +76,20 @@ export const time = (name: string, description: string) =>
   )
 
 /**
+ * A span of time that may be left out: a whole number and its unit.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const span = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("SPAN"),
+    Flag.withDescription(description),
+    Flag.filterMap(toSpan, () => "a span such as 90s, 30m, 12h, 7d or 4w"),
+    Flag.optional
+  )
+
+/**
  * A switch that is off.
  *
  * @category flags
@@ -82,6 +97,25 @@ export const time = (name: string, description: string) =>
  */
 export const toggle = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+
+/**
+ * Whether a command only says what it would do.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const dryRun = toggle("dry-run", "Says what would be done and writes nothing")
+
+/**
+ * A module that exports event types.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const events = Flag.String("events").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription("Module that exports event types, arrays of them, registries or deciders (.ts, .js)")
+)
 
 /**
  * A claim about a stream.
@@ -102,6 +136,13 @@ export const expected = Flag.String("expected").pipe(
 
 /** A zone, or a date alone, which is read as UTC. */
 const ZONE = /(?:Z|[+-]\d\d:?\d\d)$|^\d{4}-\d\d-\d\d$/i
+
+const UNITS = { s: Duration.seconds, m: Duration.minutes, h: Duration.hours, d: Duration.days, w: Duration.weeks }
+
+function toSpan(value: string): Option.Option<Duration.Duration> {
+  const [, digits, unit] = /^(\d{1,9})([smhdw])$/.exec(value) ?? []
+  return digits === undefined ? Option.none() : Option.some(UNITS[unit as keyof typeof UNITS](Number(digits)))
+}
 
 function toExpected(value: string): Option.Option<ExpectedRevision> {
   if (value === "any" || value === "noStream" || value === "streamExists") return Option.some(value)

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { EventStore } from "../store/EventStore.ts"
+import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
 import type { OpenError, Purpose } from "./internal/openStore.ts"
 import type { Settings } from "./Settings.ts"
@@ -20,7 +21,10 @@ export type { OpenError, Purpose }
  * @since 0.1.0
  */
 export interface Opener {
-  readonly store: (settings: Settings, purpose: Purpose) => Effect.Effect<Layer.Layer<EventStore, OpenError>, OpenError>
+  readonly store: (
+    settings: Settings,
+    purpose: Purpose
+  ) => Effect.Effect<Layer.Layer<EventStore | SnapshotStore, OpenError>, OpenError>
   /** Opens the operator's side, whatever schema the store has. */
   readonly admin: (settings: Settings, purpose: Purpose) => Effect.Effect<Layer.Layer<StoreAdmin, OpenError>, OpenError>
 }
@@ -46,7 +50,7 @@ export const StoreOpener: Context.Reference<Opener> = Context.Reference("effect-
  */
 export const withStore =
   (settings: Settings, purpose: Purpose) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | OpenError, Exclude<R, EventStore>> =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | OpenError, Exclude<R, EventStore | SnapshotStore>> =>
     Effect.gen(function*() {
       const opener = yield* StoreOpener
       return yield* Effect.provide(self, yield* opener.store(settings, purpose))

@@ -6,6 +6,7 @@ import { Out, OutputClosed } from "../../src/cli/Out.ts"
 import { StoreOpener } from "../../src/cli/StoreOpener.ts"
 import { layerMemory } from "../../src/runtime/EventStoreLayer.ts"
 import type { EventStore } from "../../src/store/EventStore.ts"
+import type { SnapshotStore } from "../../src/store/SnapshotStore.ts"
 import type { StoreAdmin } from "../../src/store/StoreAdmin.ts"
 
 /** What a command printed, and its exit code. */
@@ -60,7 +61,7 @@ export const runCli = (args: ReadonlyArray<string>, options: RunOptions = {}): E
 
 /** A memory store that several commands share. */
 export const makeCli = Effect.gen(function*() {
-  const store: Context.Context<EventStore | StoreAdmin> = yield* Layer.build(layerMemory)
+  const store: Context.Context<EventStore | SnapshotStore | StoreAdmin> = yield* Layer.build(layerMemory)
   const layer = Layer.succeedContext(store)
   const opener = { store: () => Effect.succeed(layer), admin: () => Effect.succeed(layer) }
   const cli = (args: ReadonlyArray<string>, options?: RunOptions): Effect.Effect<Ran> =>

@@ -3,11 +3,9 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import * as AppendPipeline from "../../migration/AppendPipeline.ts"
 import type { AppendResult, EventStore } from "../../store/EventStore.ts"
 import type { AppendError, ReadError } from "../../store/EventStoreError.ts"
 import type { ImportedLine, LineFault } from "../EventLine.ts"
@@ -58,7 +56,7 @@ export const makeAppender = Effect.fnUntraced(function*(
   capacityEvents: number,
   tally: Tally
 ): Effect.fn.Return<Appender<AppendError | ReadError>, never, Scope.Scope> {
-  const gate = yield* makeGate(capacityEvents)
+  const pipeline = yield* AppendPipeline.make<AppendError>(capacityEvents)
   let refused: Array<RefusedLine> = []
   /** Whether the next line may be recorded already, and after which position it then stands. */
   let known: { readonly after: number | undefined } | undefined = { after: undefined }
@@ -69,11 +67,11 @@ export const makeAppender = Effect.fnUntraced(function*(
   const onRecorded = (run: Run, { alreadyAppended, position }: AppendResult) => {
     tally.lastPosition = Math.max(tally.lastPosition, position)
     if (alreadyAppended) {
-      tally.skipped += run.lines.length
+      tally.skipped += run.items.length
       known ??= { after: position }
-    } else tally.appended += run.lines.length
+    } else tally.appended += run.items.length
   }
-  const submit = (run: Run) => gate.submit(weightOf(run), recordRun(store, run, onRecorded, refuse))
+  const submit = (run: Run) => pipeline.submit(AppendPipeline.weightOf(run), recordRun(store, run, onRecorded, refuse))
 
   return {
     send: Effect.fnUntraced(function*(lines) {
@@ -93,9 +91,9 @@ export const makeAppender = Effect.fnUntraced(function*(
         known = outcome.known
         rest = outcome.rest
       }
-      for (const run of toRuns(rest, capacityEvents)) yield* submit(run)
+      for (const run of AppendPipeline.toRuns(rest, capacityEvents)) yield* submit(run)
     }),
-    settle: gate.settle,
+    settle: pipeline.settle,
     takeRefused: () => {
       const taken = refused
       refused = []
@@ -107,11 +105,7 @@ export const makeAppender = Effect.fnUntraced(function*(
 // internal
 
 /** Consecutive lines of one stream. */
-interface Run {
-  readonly streamId: string
-  readonly lines: ReadonlyArray<ImportedLine>
-  readonly sizeBytes: number
-}
+type Run = AppendPipeline.Run<ImportedLine>
 
 const ID_TAKEN: LineFault = { reason: "IdempotencyConflict", detail: "its id is recorded for something else" }
 
@@ -125,12 +119,12 @@ const recordRun = (
   refuse: (line: ImportedLine, fault: LineFault) => void
 ): Effect.Effect<void, AppendError> => {
   const split = (fault: LineFault) => {
-    const [first] = run.lines
-    return first !== undefined && run.lines.length === 1
+    const [first] = run.items
+    return first !== undefined && run.items.length === 1
       ? Effect.sync(() => refuse(first, fault))
-      : Effect.forEach(run.lines, (line) => recordRun(store, toRun(line), onRecorded, refuse), { discard: true })
+      : Effect.forEach(run.items, (line) => recordRun(store, toRun(line), onRecorded, refuse), { discard: true })
   }
-  return store.append({ streamId: run.streamId, expected: "any", events: run.lines.map((line) => line.event) }).pipe(
+  return store.append({ streamId: run.streamId, expected: "any", events: run.items.map((line) => line.event) }).pipe(
     Effect.map((result) => onRecorded(run, result)),
     Effect.catchTags({
       IdempotencyConflict: () => split(ID_TAKEN),
@@ -140,68 +134,8 @@ const recordRun = (
   )
 }
 
-/** Starts effects one after the other, as far as their weights fit into `capacity` together. */
-const makeGate = Effect.fnUntraced(function*(capacity: number) {
-  const scope = yield* Effect.scope
-  const permits = yield* Semaphore.make(capacity)
-  let failure: Cause.Cause<AppendError> | undefined
-  const check = Effect.suspend(() => failure === undefined ? Effect.void : Effect.failCause(failure))
-
-  return {
-    submit: Effect.fnUntraced(function*(wanted: number, effect: Effect.Effect<void, AppendError>) {
-      const weight = Math.min(capacity, wanted)
-      yield* Semaphore.take(permits, weight)
-      yield* check
-      yield* effect.pipe(
-        Effect.onExit((exit) => {
-          if (Exit.isFailure(exit)) failure ??= exit.cause
-          return Semaphore.release(permits, weight)
-        }),
-        Effect.forkIn(scope, { startImmediately: true })
-      )
-    }),
-    settle: check.pipe(
-      Effect.andThen(Semaphore.withPermits(permits, capacity)(check))
-    )
-  }
-})
-
-/** Bytes of JSON that one permit stands for, so that big events do not fill the memory. */
-const PERMIT_SIZE_BYTES = 16 * 1024
-
-/** Most events of one append: larger ones only make the others wait. */
-const RUN_EVENTS_MAX = 1_000
-
-/** Most bytes of one append; an append holds at most 16 MiB. */
-const RUN_SIZE_BYTES_MAX = 4 * 1024 * 1024
-
-const weightOf = (run: Run): number => Math.max(run.lines.length, Math.ceil(run.sizeBytes / PERMIT_SIZE_BYTES))
-
 const toRun = (line: ImportedLine): Run => ({
   streamId: line.streamId,
-  lines: [line],
+  items: [line],
   sizeBytes: line.encoded.sizeBytes
 })
-
-const toRuns = (lines: ReadonlyArray<ImportedLine>, capacityEvents: number): ReadonlyArray<Run> => {
-  const eventsMax = Math.min(capacityEvents, RUN_EVENTS_MAX)
-  const runs: Array<Run> = []
-  let start = 0
-  let sizeBytes = 0
-  for (let index = 0; index < lines.length; index++) {
-    const line = lines[index]
-    const first = lines[start]
-    if (line === undefined || first === undefined) break
-    const fits = line.streamId === first.streamId && index - start < eventsMax &&
-      sizeBytes + line.encoded.sizeBytes <= RUN_SIZE_BYTES_MAX
-    if (!fits) {
-      runs.push({ streamId: first.streamId, lines: lines.slice(start, index), sizeBytes })
-      start = index
-      sizeBytes = 0
-    }
-    sizeBytes += line.encoded.sizeBytes
-  }
-  const first = lines[start]
-  if (first !== undefined) runs.push({ streamId: first.streamId, lines: lines.slice(start), sizeBytes })
-  return runs
-}

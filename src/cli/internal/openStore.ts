@@ -12,6 +12,7 @@ import { layerAdmin, schemaNameFault } from "../../runtime/StoreAdminLayer.ts"
 import { parseStoreUrl } from "../../runtime/StoreUrl.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
+import type { SnapshotStore } from "../../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../../store/StoreAdmin.ts"
 import { type CliFailure, fromError, notFound, usage } from "../CliFailure.ts"
 import type { Settings } from "../Settings.ts"
@@ -36,7 +37,7 @@ export type Purpose = "read" | "write"
 export type OpenError = CliFailure | StorageError
 
 /**
- * Opens the log. Only `write` makes a store and its schema; on a server it does
+ * Opens the log and its snapshots. Only `write` makes a store and its schema; on a server it does
  * so when there is none of this version, so that a role without the owner's
  * rights writes to one that is current.
  *
@@ -46,7 +47,7 @@ export type OpenError = CliFailure | StorageError
 export const openStore = (
   settings: Settings,
   purpose: Purpose
-): Effect.Effect<Layer.Layer<EventStore, OpenError>, OpenError> =>
+): Effect.Effect<Layer.Layer<EventStore | SnapshotStore, OpenError>, OpenError> =>
   Effect.map(check(settings, purpose), (url) => {
     const { schema } = settings
     const current = layerUrl(url, { schema, migrate: false })

@@ -1,0 +1,2 @@
+/** A module without event types. */
+export const answer = 42
