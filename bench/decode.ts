@@ -8,41 +8,30 @@ import { type EventId, EventType, Position, type RecordedEvent, Revision, Stream
 import { Step, VersionRegistry } from "../src/version/index.ts"
 import { readCpu } from "./cpu.ts"
 import { makeEvent } from "./events.ts"
-import type { Run } from "./protocol.ts"
-
-/**
- * What is decoded. `flat`: a struct of eight fields. `order`: the event of the
- * other benchmarks, with nested objects and an array. `upcast`: version 1
- * of a type that has four. The rest of the name says how: one by one as a
- * `Result`, or a batch of 1,000 as an Effect.
- */
-export const DECODES = ["flat", "flat-batch", "order", "upcast", "upcast-batch"] as const
+import { OrderPlaced } from "./orders.ts"
+import { type DecodeName, DECODES, type Run } from "./protocol.ts"
+import { summarize } from "./summary.ts"
 
 /**
  * Decodes the same events over and over; an operation is an event.
  */
-export const measureDecode = async (name: (typeof DECODES)[number], seconds: number): Promise<Run> => {
+export const measureDecode = async (name: DecodeName, seconds: number): Promise<Run> => {
   const events = EVENTS[name.replace("-batch", "") as "flat" | "order" | "upcast"]
   const round = name.endsWith("-batch") ? () => decodeBatch(events) : () => decodeEach(events)
   await repeat(round, seconds / 4)
-  const before = readCpu(null).client
+  const before = readCpu(null)
   const started = performance.now()
   const operations = await repeat(round, seconds)
   const elapsed = (performance.now() - started) / 1_000
-  return {
+  return summarize({
+    before,
+    serverPid: null,
+    seconds: elapsed,
     operations,
     events: operations,
     errors: 0,
-    seconds: elapsed,
-    opsPerSecond: operations / elapsed,
-    eventsPerSecond: operations / elapsed,
-    clientCpuMicrosPerOp: (readCpu(null).client - before) / operations,
-    serverCpuMicrosPerOp: null,
-    p50Ms: null,
-    p95Ms: null,
-    p99Ms: null,
-    maxMs: null
-  }
+    histogram: undefined
+  })
 }
 
 // internal
@@ -58,15 +47,6 @@ const Address = EventType.make("AddressChanged", {
   country: Schema.String,
   floor: Schema.Int,
   isBilling: Schema.Boolean
-})
-
-const Order = EventType.make("OrderPlaced", {
-  orderId: Schema.String,
-  customer: Schema.Struct({ id: Schema.Int, name: Schema.String, email: Schema.String }),
-  items: Schema.Array(Schema.Struct({ sku: Schema.String, quantity: Schema.Int, price: Schema.Finite })),
-  currency: Schema.String,
-  total: Schema.Finite,
-  note: Schema.String
 })
 
 const Paid = EventType.history("InvoicePaid", { invoice: Schema.String, cents: Schema.Int, payer: Schema.String })
@@ -91,7 +71,7 @@ const Paid = EventType.history("InvoicePaid", { invoice: Schema.String, cents: S
   )
   .make()
 
-const registry = Result.getOrThrow(VersionRegistry.makeResult([Address, Order, Paid]))
+const registry = Result.getOrThrow(VersionRegistry.makeResult([Address, OrderPlaced, Paid]))
 
 const record = (type: EventType.Any, data: (index: number) => unknown): ReadonlyArray<RecordedEvent> =>
   Array.from({ length: BATCH }, (_, index) => ({
@@ -118,7 +98,7 @@ const EVENTS = {
     floor: index % 5,
     isBilling: index % 2 === 0
   })),
-  order: record(Order, () => makeEvent().data),
+  order: record(OrderPlaced, () => makeEvent().data),
   upcast: record(Paid, (index) => ({ invoice: `invoice-${index}`, cents: index, payer: "Ada" }))
 }
 

@@ -3,6 +3,7 @@
  * size.
  */
 import { randomBytes, randomUUID } from "node:crypto"
+import type { Order } from "./orders.ts"
 import type { BenchEvent } from "./variant.ts"
 
 /**
@@ -15,10 +16,16 @@ export const freshStream = (): string => `order-${randomUUID()}`
  * alike.
  */
 export const makeEvent = (): BenchEvent => {
+  const order = makeOrder()
+  return { id: uuidV7(), type: TYPES[serial % TYPES.length] ?? "OrderPlaced", ...order }
+}
+
+/**
+ * Makes what such an event is about, which is also what a command asks for.
+ */
+export const makeOrder = (): Order => {
   serial++
   return {
-    id: uuidV7(),
-    type: TYPES[serial % TYPES.length] ?? "OrderPlaced",
     data: {
       orderId: `b7e1c2d4-0a53-4a8e-9a11-${String(serial).padStart(12, "0")}`,
       customer: { id: serial % 50_000, name: "Ada Lovelace", email: "ada.lovelace@example.org" },

@@ -1,45 +1,28 @@
 /**
  * Loads on an open store, and what they cost.
  */
-import { createHistogram, performance, type RecordableHistogram } from "node:perf_hooks"
+import { performance, type RecordableHistogram } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
+import { type ClosedLoad, measureClosedLoop } from "./closedLoop.ts"
 import { readCpu } from "./cpu.ts"
 import { freshStream, makeEvent, makeEvents, withTags } from "./events.ts"
-import type { AppendOperation, MemoryGrowth, Percentiles, Run } from "./protocol.ts"
-import type { BenchEvent, Session } from "./variant.ts"
+import type { AppendOperation, MemoryGrowth, Run } from "./protocol.ts"
+import { latencies, nanos, percentiles, round, summarize } from "./summary.ts"
+import { type BenchEvent, required, type Session } from "./variant.ts"
 
 /**
  * Shape of an append load.
  */
-export interface AppendLoad {
+export interface AppendLoad extends ClosedLoad {
   readonly operation: AppendOperation
-  readonly concurrency: number
   readonly eventsPerCall: number
-  readonly warmUpSeconds: number
-  readonly seconds: number
 }
 
 /**
- * Appends in a closed loop: so many appenders, each waits for its answer before
- * it goes on. Calls that begin in the warm-up do not count.
+ * Appends in a closed loop.
  */
-export const measureAppends = async (session: Session, load: AppendLoad, serverPid: number | null): Promise<Run> => {
-  const call = appendCall(session, load)
-  await closedLoop(call, load.concurrency, load.warmUpSeconds)
-  const before = readCpu(serverPid)
-  const started = performance.now()
-  const { histogram, errors } = await closedLoop(call, load.concurrency, load.seconds)
-  const seconds = (performance.now() - started) / 1_000
-  return summarize({
-    before,
-    serverPid,
-    seconds,
-    operations: histogram.count,
-    events: histogram.count * load.eventsPerCall,
-    errors,
-    histogram
-  })
-}
+export const measureAppends = (session: Session, load: AppendLoad, serverPid: number | null): Promise<Run> =>
+  measureClosedLoop(appendCall(session, load), { ...load, eventsPerOperation: load.eventsPerCall }, serverPid)
 
 /**
  * Puts events into a store, a hundred a stream, as fast as it takes them.
@@ -152,32 +135,6 @@ const appendCall = (session: Session, load: AppendLoad): () => Promise<void> => 
   const append = operation === "tagged" ? session.append : required(session.appendConditional, "appendConditional")
   return () => append(freshStream(), makeEvents(eventsPerCall).map(withTags))
 }
-
-const closedLoop = async (
-  call: () => Promise<void>,
-  concurrency: number,
-  seconds: number
-): Promise<{ readonly histogram: RecordableHistogram; readonly errors: number }> => {
-  const histogram = latencies()
-  let errors = 0
-  const end = performance.now() + seconds * 1_000
-  const appender = async (): Promise<void> => {
-    for (let started = performance.now(); started < end; started = performance.now()) {
-      try {
-        await call()
-        histogram.record(nanos(performance.now() - started))
-      } catch (error) {
-        if (errors++ === 0) process.stderr.write(`  first error: ${String(error)}\n`)
-        if (errors > ERRORS_MAX) throw error
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, appender))
-  return { histogram, errors }
-}
-
-/** A store that fails more often in one run is not measured. */
-const ERRORS_MAX = 1_000
 
 interface Ledger {
   /** From the acknowledgement to the delivery. */
@@ -305,50 +262,3 @@ const watchMemory = () => {
 const EVENTS_PER_SAMPLE = 5_000
 
 const megabytes = (bytes: number): number => round(bytes / 1e6, 1)
-
-interface Measured {
-  readonly before: ReturnType<typeof readCpu>
-  readonly serverPid: number | null
-  readonly seconds: number
-  readonly operations: number
-  readonly events: number
-  readonly errors: number
-  readonly histogram: RecordableHistogram | undefined
-}
-
-const summarize = (measured: Measured): Run => {
-  const { before, errors, events, histogram, operations, seconds } = measured
-  const after = readCpu(measured.serverPid)
-  const perOperation = (micros: number) => operations === 0 ? 0 : round(micros / operations, 2)
-  return {
-    operations,
-    events,
-    errors,
-    seconds: round(seconds, 3),
-    opsPerSecond: round(operations / seconds, 1),
-    eventsPerSecond: round(events / seconds, 1),
-    ...percentiles(histogram),
-    clientCpuMicrosPerOp: perOperation(after.client - before.client),
-    serverCpuMicrosPerOp: after.server === null || before.server === null
-      ? null
-      : perOperation(after.server - before.server)
-  }
-}
-
-const percentiles = (histogram: RecordableHistogram | undefined): Percentiles => {
-  const at = (percent: number): number | null =>
-    histogram === undefined || histogram.count === 0 ? null : round(histogram.percentile(percent) / 1e6, 3)
-  return { p50Ms: at(50), p95Ms: at(95), p99Ms: at(99), maxMs: at(100) }
-}
-
-/** Latencies in nanoseconds, from one to a minute, to three digits. */
-const latencies = (): RecordableHistogram => createHistogram({ lowest: 1, highest: 60_000_000_000, figures: 3 })
-
-const nanos = (millis: number): number => Math.max(1, Math.round(millis * 1e6))
-
-const round = (value: number, digits: number): number => Number(value.toFixed(digits))
-
-const required = <A>(operation: A | undefined, name: string): A => {
-  if (operation === undefined) throw new Error(`this variant has no ${name}`)
-  return operation
-}

@@ -14,7 +14,7 @@ export interface Options {
   readonly rounds: number
   readonly seconds: number
   readonly warmUpSeconds: number
-  /** Events that a read, memory or conditional workload finds; `undefined` for the workload's own number. */
+  /** Events that a read, memory, conditional or snapshot workload finds; `undefined` for the workload's own number. */
   readonly events: number | undefined
   /** Appends a second of the subscribe workload. */
   readonly rate: number
@@ -43,6 +43,12 @@ Workloads:
   read              the whole log, 100,000 events
   memory            growth of memory over a read of 1,000,000 events (ours only)
   import FILE       an export of this store, into an empty one (ours only)
+  command           load, decide, append: a command on a stream of its own, by 64 and
+                    by 1, on streams that were loaded before and on new ones; ours
+                    next to the bare append of the same events
+  snapshot          the state of a stream of 10,000 events from all of them, from a
+                    snapshot and from the cache, and a state of 100 kB (ours only)
+  decode            events of typed shapes, no server (ours only)
   subscribe         from acknowledgement to delivery at 1,000 appends a second (ours only)
 
 Options:
@@ -76,11 +82,12 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
   if (workload === "import" && file === undefined) throw new UsageError("import needs a FILE")
   const surplus = workload === "import" ? rest : positionals.slice(1)
   if (surplus.length > 0) throw new UsageError(`unexpected argument ${surplus[0]}`)
+  if (workload === "decode" && values.url !== undefined) throw new UsageError("decode needs no store: leave --url out")
   const chosen = chooseVariants(values.only, values.peers === true)
   return {
     workload,
     file,
-    url: checkUrl(values.url, chosen),
+    url: workload === "decode" ? "memory:" : checkUrl(values.url, chosen),
     variants: chosen,
     rounds: count("--rounds", values.rounds, 5),
     seconds: positive("--seconds", values.seconds, 3),
@@ -94,7 +101,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
 
 // internal
 
-const WORKLOADS = ["append", "read", "memory", "import", "subscribe"] as const
+const WORKLOADS = ["append", "read", "memory", "import", "subscribe", "command", "snapshot", "decode"] as const
 
 const FLAGS = {
   peers: { type: "boolean" },

@@ -8,7 +8,7 @@
 export type Request =
   | { readonly _tag: "setup"; readonly url: string }
   | { readonly _tag: "open"; readonly url: string; readonly connections: number }
-  | { readonly _tag: "fill"; readonly events: number; readonly isTagged: boolean }
+  | FillRequest
   | {
     readonly _tag: "append"
     readonly operation: AppendOperation
@@ -26,13 +26,70 @@ export type Request =
     readonly warmUpSeconds: number
     readonly seconds: number
   }
+  | {
+    readonly _tag: "command"
+    readonly operation: CommandOperation
+    readonly streams: CommandStreams
+    readonly concurrency: number
+    readonly warmUpSeconds: number
+    readonly seconds: number
+  }
+  | {
+    readonly _tag: "load"
+    readonly source: LoadSource
+    readonly eventsPerLoad: number
+    readonly warmUpSeconds: number
+    readonly seconds: number
+  }
+  | { readonly _tag: "decode"; readonly what: DecodeName; readonly seconds: number }
   | { readonly _tag: "close" }
+
+/**
+ * What is written before the first run: events in streams of a hundred, one
+ * stream of so many, or a state of so many bytes.
+ */
+export type FillRequest =
+  | { readonly _tag: "fill"; readonly events: number; readonly isTagged: boolean }
+  | { readonly _tag: "fillAggregate"; readonly events: number }
+  | { readonly _tag: "fillState"; readonly bytes: number }
 
 /**
  * `plain`: events without tags; `tagged`: with tags; `conditional`: with tags
  * and on the condition that no event has the first one.
  */
 export type AppendOperation = "plain" | "tagged" | "conditional"
+
+/**
+ * `command`: load, decide, append; `append`: what the command appends, and
+ * nothing else.
+ */
+export type CommandOperation = "command" | "append"
+
+/**
+ * `existing`: streams that have events, and whose state was loaded before;
+ * `fresh`: a new stream for each command.
+ */
+export type CommandStreams = "existing" | "fresh"
+
+/**
+ * `replay`: the state of the aggregate of all its events; `snapshot` and
+ * `cache`: of a snapshot in the database, or the state in memory, and the ten
+ * events after it. `stored-state`, `cached-state`: the large state itself.
+ */
+export type LoadSource = "replay" | "snapshot" | "cache" | "stored-state" | "cached-state"
+
+/**
+ * What is decoded. `flat`: a struct of eight fields. `order`: the event of the
+ * other benchmarks, with nested objects and an array. `upcast`: version 1
+ * of a type that has four. The rest of the name says how: one by one as a
+ * `Result`, or a batch of 1,000 as an Effect.
+ */
+export const DECODES = ["flat", "flat-batch", "order", "upcast", "upcast-batch"] as const
+
+/**
+ * One of {@link DECODES}.
+ */
+export type DecodeName = (typeof DECODES)[number]
 
 /**
  * The answer to a request.

@@ -34,8 +34,8 @@ export const runCase = async (
   const fail = (lane: Lane, error: unknown) => {
     runs.delete(lane)
     const message = error instanceof Error ? error.message : String(error)
-    failures.push({ workload: lane.workload, variant: lane.variant.name, message })
-    progress(`  ${lane.workload} ${lane.variant.name}: FAILED: ${message}`)
+    failures.push({ workload: lane.workload, variant: lane.name, message })
+    progress(`  ${lane.workload} ${lane.name}: FAILED: ${message}`)
   }
   try {
     for (let round = -one.discardedRuns; round < options.rounds; round++) {
@@ -59,7 +59,7 @@ export const runCase = async (
     kept.length === 0
       ? []
       : [summarizeRuns(
-        { workload: lane.workload, variant: lane.variant.name, concurrency: one.concurrency },
+        { workload: lane.workload, variant: lane.name, concurrency: one.concurrency },
         target,
         kept
       )]
@@ -86,8 +86,10 @@ const openStall = async (
   const prepare = async () => {
     await desk.moveTo(await target.create(name))
     if (one.fill === undefined) return
-    progress(`  ${variant.name}: writing ${one.fill.events} events`)
-    await desk.ask({ _tag: "fill", ...one.fill })
+    progress(
+      `  ${variant.name}: writing ${"bytes" in one.fill ? `${one.fill.bytes} bytes` : `${one.fill.events} events`}`
+    )
+    await desk.ask(one.fill)
     await desk.rest()
   }
   const close = async () => {
@@ -163,9 +165,10 @@ const makeDesk = (variant: VariantInfo, target: Target, connections: number): De
 /** Compares what a reader gave with what is stored. Where a peer is off it is told; ours must not be. */
 const withCountOff = (one: Case, lane: Lane, run: Run): Run => {
   const isRead = lane.request._tag === "readAll" || lane.request._tag === "readMemory"
-  const countOff = isRead && one.fill !== undefined ? run.events - one.fill.events : 0
+  const stored = isRead && one.fill?._tag === "fill" ? one.fill.events : run.events
+  const countOff = run.events - stored
   if (countOff === 0) return run
-  if (lane.variant.name === OURS) throw new Error(`read ${run.events} events where ${one.fill?.events} are`)
+  if (lane.variant.name === OURS) throw new Error(`read ${run.events} events where ${stored} are`)
   return { ...run, countOff }
 }
 
@@ -192,7 +195,7 @@ const rotated = <A>(items: ReadonlyArray<A>, by: number): ReadonlyArray<A> =>
 
 const describe = (lane: Lane, run: Run): string => {
   const parts = [
-    `${lane.workload} ${lane.variant.name}:`,
+    `${lane.workload} ${lane.name}:`,
     `${run.opsPerSecond.toFixed(0)} ops/s,`,
     run.p50Ms === null ? "" : `p50 ${run.p50Ms} ms, p99 ${run.p99Ms} ms,`,
     `client ${run.clientCpuMicrosPerOp} us/op, server ${run.serverCpuMicrosPerOp ?? "-"} us/op`,

@@ -1,6 +1,8 @@
 /**
  * What the benchmarks ask of a store, ours or a peer.
  */
+import type { Order } from "./orders.ts"
+import type { LoadSource } from "./protocol.ts"
 
 /**
  * A store under test: knows how to make its tables and how to open itself.
@@ -26,7 +28,25 @@ export interface Session {
   readonly subscribe?: (onEvent: (id: string) => void) => Promise<Subscription>
   /** Imports a file of the store's own export format; returns how many events that were. */
   readonly importFile?: (file: string) => Promise<number>
+  /** Carries out a command: loads the state of the stream `order-<id>`, decides, appends one event. */
+  readonly placeOrder?: (id: string, order: Order) => Promise<void>
+  /** Appends the event of such a command, and nothing else; `revision` is the stream's last, -1 for none. */
+  readonly appendOrder?: (id: string, order: Order, revision: number) => Promise<void>
+  /** Writes one stream of so many events, with a snapshot of all but the last ten. */
+  readonly fillAggregate?: (events: number) => Promise<void>
+  /** Writes a snapshot of a state of so many bytes of JSON. */
+  readonly fillState?: (bytes: number) => Promise<void>
+  /** Returns what loads one of the two, each time as the source says. */
+  readonly openLoad?: (source: LoadSource) => Promise<() => Promise<void>>
   readonly close: () => Promise<void>
+}
+
+/**
+ * What a variant must have for a workload; throws when it has not.
+ */
+export const required = <A>(operation: A | undefined, name: string): A => {
+  if (operation === undefined) throw new Error(`this variant has no ${name}`)
+  return operation
 }
 
 /**
@@ -61,6 +81,8 @@ export interface VariantInfo {
   /** Packages of `bench/peers` whose versions belong into the results. */
   readonly packages: ReadonlyArray<string>
   readonly canReadAll: boolean
+  /** Whether it brings what carries out commands. */
+  readonly canCommand: boolean
 }
 
 /**
@@ -72,22 +94,36 @@ export const OURS = "ours"
  * All variants, ours first.
  */
 export const variants: ReadonlyArray<VariantInfo> = [
-  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true },
-  { name: "naive-pg", module: "variants/naivePg.ts", packages: ["pg"], canReadAll: true },
-  { name: "naive-pg-named", module: "variants/naivePgNamed.ts", packages: ["pg"], canReadAll: true },
-  { name: "naive-postgresjs", module: "variants/naivePostgresJs.ts", packages: ["postgres"], canReadAll: true },
+  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true, canCommand: true },
+  { name: "naive-pg", module: "variants/naivePg.ts", packages: ["pg"], canReadAll: true, canCommand: false },
+  { name: "naive-pg-named", module: "variants/naivePgNamed.ts", packages: ["pg"], canReadAll: true, canCommand: false },
+  {
+    name: "naive-postgresjs",
+    module: "variants/naivePostgresJs.ts",
+    packages: ["postgres"],
+    canReadAll: true,
+    canCommand: false
+  },
   {
     name: "emmett",
     module: "variants/emmett.ts",
-    packages: ["@event-driven-io/emmett-postgresql"],
-    canReadAll: true
+    packages: ["@event-driven-io/emmett", "@event-driven-io/emmett-postgresql"],
+    canReadAll: true,
+    canCommand: true
   },
   {
     name: "castore",
     module: "variants/castore.ts",
     packages: ["@castore/event-storage-adapter-postgres"],
-    canReadAll: false
+    canReadAll: false,
+    canCommand: false
   },
-  { name: "message-db", module: "variants/messageDb.ts", packages: ["@eventide/message-db", "pg"], canReadAll: true },
-  { name: "act-pg", module: "variants/actPg.ts", packages: ["@rotorsoft/act-pg"], canReadAll: true }
+  {
+    name: "message-db",
+    module: "variants/messageDb.ts",
+    packages: ["@eventide/message-db", "pg"],
+    canReadAll: true,
+    canCommand: false
+  },
+  { name: "act-pg", module: "variants/actPg.ts", packages: ["@rotorsoft/act-pg"], canReadAll: true, canCommand: false }
 ]

@@ -4,9 +4,10 @@
  *
  * Arguments: module of the variant, process id of the server or `-`.
  */
+import { measureCommands, measureLoads } from "./commands.ts"
 import { fill, measureAppends, measureImport, measureMemory, measureReadAll, measureSubscription } from "./measure.ts"
 import type { Request, Response, Run } from "./protocol.ts"
-import type { Session, Variant } from "./variant.ts"
+import { required, type Session, type Variant } from "./variant.ts"
 
 const [module = "", pid = "-"] = process.argv.slice(2)
 const serverPid = pid === "-" ? null : Number(pid)
@@ -40,6 +41,21 @@ const handle = async (request: Request): Promise<Run | undefined> => {
       return await measureImport(opened(), request.file, serverPid)
     case "subscribe":
       return await measureSubscription(opened(), request, serverPid)
+    case "fillAggregate":
+      await required(opened().fillAggregate, "fillAggregate")(request.events)
+      return undefined
+    case "fillState":
+      await required(opened().fillState, "fillState")(request.bytes)
+      return undefined
+    case "command":
+      return await measureCommands(opened(), request, serverPid)
+    case "load":
+      return await measureLoads(opened(), request, serverPid)
+    case "decode": {
+      // the only workload without a store; the others need not load what it is made of
+      const { measureDecode } = await import("./decode.ts")
+      return await measureDecode(request.what, request.seconds)
+    }
     case "close":
       await session?.close()
       session = undefined

@@ -2,7 +2,14 @@
  * The cases of each workload.
  */
 import type { Options } from "./options.ts"
-import type { Request } from "./protocol.ts"
+import {
+  type CommandOperation,
+  type CommandStreams,
+  DECODES,
+  type FillRequest,
+  type LoadSource,
+  type Request
+} from "./protocol.ts"
 import { OURS, type VariantInfo } from "./variant.ts"
 
 /**
@@ -12,8 +19,8 @@ export interface Case {
   /** `append-1@64`: what `--cases` selects by. */
   readonly name: string
   readonly concurrency: number
-  /** Events that are in the store before the first run. */
-  readonly fill: { readonly events: number; readonly isTagged: boolean } | undefined
+  /** What is in the store before the first run. */
+  readonly fill: FillRequest | undefined
   /** Runs before the first that is kept. */
   readonly discardedRuns: number
   /** `round`: each run has a database of its own. `case`: the runs share one. */
@@ -28,6 +35,8 @@ export interface Case {
  */
 export interface Lane {
   readonly workload: string
+  /** What the results call it: the variant, and what it does where it does several things. */
+  readonly name: string
   readonly variant: VariantInfo
   readonly request: Request
 }
@@ -47,6 +56,9 @@ export const casesOf = (options: Options): ReadonlyArray<Case> =>
 const READ_EVENTS = 100_000
 const MEMORY_EVENTS = 1_000_000
 const TAGGED_EVENTS = 100_000
+const AGGREGATE_EVENTS = 10_000
+const TAIL_EVENTS = 10
+const STATE_BYTES = 100_000
 
 const allCases = (options: Options): ReadonlyArray<Case> => {
   switch (options.workload) {
@@ -55,15 +67,15 @@ const allCases = (options: Options): ReadonlyArray<Case> => {
     case "read":
       return [{
         ...base("read-all", 1),
-        fill: { events: options.events ?? READ_EVENTS, isTagged: false },
+        fill: { _tag: "fill", events: options.events ?? READ_EVENTS, isTagged: false },
         discardedRuns: 1,
         lanes: options.variants.filter(({ canReadAll }) => canReadAll)
-          .map((variant) => ({ workload: "read-all", variant, request: { _tag: "readAll" } }))
+          .map((variant) => laneOf("read-all", variant, { _tag: "readAll" }))
       }]
     case "memory":
       return [{
         ...base("memory", 1),
-        fill: { events: options.events ?? MEMORY_EVENTS, isTagged: false },
+        fill: { _tag: "fill", events: options.events ?? MEMORY_EVENTS, isTagged: false },
         freshProcess: true,
         lanes: oursOnly(options, "memory", { _tag: "readMemory" })
       }]
@@ -73,6 +85,12 @@ const allCases = (options: Options): ReadonlyArray<Case> => {
         database: "round",
         lanes: oursOnly(options, "import", { _tag: "import", file: options.file ?? "" })
       }]
+    case "command":
+      return commandCases(options)
+    case "snapshot":
+      return snapshotCases(options)
+    case "decode":
+      return decodeCases(options)
     case "subscribe":
       return [{
         ...base("subscribe", 1),
@@ -100,11 +118,9 @@ const appendCases = (options: Options): ReadonlyArray<Case> =>
     const workload = `append-${eventsPerCall}`
     return {
       ...base(workload, concurrency),
-      lanes: options.variants.map((variant) => ({
-        workload,
-        variant,
-        request: appendRequest(options, "plain", concurrency, eventsPerCall)
-      }))
+      lanes: options.variants.map((variant) =>
+        laneOf(workload, variant, appendRequest(options, "plain", concurrency, eventsPerCall))
+      )
     }
   })
 
@@ -118,7 +134,7 @@ const APPENDS = [
 /** The condition next to the same appends without it. */
 const conditionalCase = (options: Options): Case => ({
   ...base("append-conditional", 64),
-  fill: { events: options.events ?? TAGGED_EVENTS, isTagged: true },
+  fill: { _tag: "fill", events: options.events ?? TAGGED_EVENTS, isTagged: true },
   lanes: [
     ...oursOnly(options, "append-tagged", appendRequest(options, "tagged", 64, 1)),
     ...oursOnly(options, "append-conditional", appendRequest(options, "conditional", 64, 1))
@@ -139,5 +155,72 @@ const appendRequest = (
   seconds: options.seconds
 })
 
-const oursOnly = (options: Options, workload: string, request: Request): ReadonlyArray<Lane> =>
-  options.variants.filter(({ name }) => name === OURS).map((variant) => ({ workload, variant, request }))
+const commandCases = (options: Options): ReadonlyArray<Case> =>
+  COMMANDS.map(({ concurrency, streams }) => {
+    const workload = `command-${streams}`
+    const request = (operation: CommandOperation): Request => ({
+      _tag: "command",
+      operation,
+      streams,
+      concurrency,
+      warmUpSeconds: options.warmUpSeconds,
+      seconds: options.seconds
+    })
+    return {
+      ...base(workload, concurrency),
+      lanes: options.variants.filter(({ canCommand }) => canCommand).flatMap((variant) => [
+        laneOf(workload, variant, request("command")),
+        ...(variant.name === OURS ? [laneOf(workload, variant, request("append"), "append")] : [])
+      ])
+    }
+  })
+
+const COMMANDS: ReadonlyArray<{ readonly streams: CommandStreams; readonly concurrency: number }> = [
+  { streams: "existing", concurrency: 64 },
+  { streams: "existing", concurrency: 1 },
+  { streams: "fresh", concurrency: 64 },
+  { streams: "fresh", concurrency: 1 }
+]
+
+/** The state of a long stream three ways, and a large state two ways. */
+const snapshotCases = (options: Options): ReadonlyArray<Case> => {
+  const events = options.events ?? AGGREGATE_EVENTS
+  const lanes = (workload: string, sources: ReadonlyArray<LoadSource>) =>
+    sources.flatMap((source) =>
+      oursOnly(options, workload, {
+        _tag: "load",
+        source,
+        eventsPerLoad: source === "replay" ? events : source === "snapshot" || source === "cache" ? TAIL_EVENTS : 0,
+        warmUpSeconds: options.warmUpSeconds,
+        seconds: options.seconds
+      }, source)
+    )
+  return [
+    {
+      ...base("load-aggregate", 1),
+      fill: { _tag: "fillAggregate", events },
+      lanes: lanes("load-aggregate", ["replay", "snapshot", "cache"])
+    },
+    {
+      ...base("load-state", 1),
+      fill: { _tag: "fillState", bytes: STATE_BYTES },
+      lanes: lanes("load-state", ["stored-state", "cached-state"])
+    }
+  ]
+}
+
+const decodeCases = (options: Options): ReadonlyArray<Case> =>
+  DECODES.map((what) => ({
+    ...base(`decode-${what}`, 1),
+    lanes: oursOnly(options, `decode-${what}`, { _tag: "decode", what, seconds: options.seconds })
+  }))
+
+const laneOf = (workload: string, variant: VariantInfo, request: Request, what?: string): Lane => ({
+  workload,
+  name: what === undefined ? variant.name : `${variant.name}-${what}`,
+  variant,
+  request
+})
+
+const oursOnly = (options: Options, workload: string, request: Request, what?: string): ReadonlyArray<Lane> =>
+  options.variants.filter(({ name }) => name === OURS).map((variant) => laneOf(workload, variant, request, what))

@@ -2,6 +2,7 @@
  * `@event-driven-io/emmett-postgresql` with its own pool; reads with its
  * `readMessagesBatch`, as its consumers do, in pages of 1,000.
  */
+import { type Account, addOrder, isAcceptable, NO_ORDERS, type Order, OrderPlaced, ORDERS } from "../orders.ts"
 import { load } from "../peers/load.ts"
 import type { Variant } from "../variant.ts"
 import { makePool, PAGE_EVENTS, type Pool } from "./pg.ts"
@@ -29,6 +30,18 @@ interface Emmett {
     readonly messages: ReadonlyArray<unknown>
     readonly areMessagesLeft: boolean
   }>
+}
+
+interface Commands {
+  readonly CommandHandler: (rules: {
+    readonly initialState: () => Account
+    readonly evolve: (account: Account, event: { readonly data: Order["data"] }) => Account
+    readonly mapToStreamId: (id: string) => string
+  }) => (
+    store: Store,
+    id: string,
+    decide: (account: Account) => ReadonlyArray<unknown>
+  ) => Promise<{ readonly newState: Account; readonly nextExpectedStreamVersion: bigint }>
 }
 
 interface Dumbo {
@@ -64,6 +77,12 @@ const variant: Variant = {
   },
   open: async (url, connections) => {
     const { close, emmett, pooled, store } = await connect(url, connections)
+    const { CommandHandler } = await load<Commands>("@event-driven-io/emmett")
+    const handle = CommandHandler({
+      initialState: () => NO_ORDERS,
+      evolve: (account, { data }) => addOrder(account, data),
+      mapToStreamId: (id) => `${ORDERS}-${id}`
+    })
     return {
       append: async (stream, events) => {
         await store.appendToStream(stream, events.map(({ data, metadata, type }) => ({ type, data, metadata })), {
@@ -79,6 +98,14 @@ const variant: Variant = {
           onEvents(batch.messages.length)
           after = batch.currentGlobalPosition
           if (!batch.areMessagesLeft) return count
+        }
+      },
+      placeOrder: async (id, order) => {
+        const decide = (account: Account) =>
+          isAcceptable(order, account) ? [{ type: OrderPlaced.name, data: order.data, metadata: order.metadata }] : []
+        const { newState, nextExpectedStreamVersion } = await handle(store, id, decide)
+        if (BigInt(newState.orders) !== nextExpectedStreamVersion) {
+          throw new Error(`the state of ${id} holds ${newState.orders} orders`)
         }
       },
       close

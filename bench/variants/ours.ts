@@ -2,16 +2,21 @@
  * This repository's store, through the service that its users have: one
  * `Effect.runPromise` an append, no test double and no short cut.
  */
-import { Effect, Fiber, ManagedRuntime, Stream } from "effect"
+import { Effect, Fiber, ManagedRuntime, Scope, Stream } from "effect"
 import { createReadStream } from "node:fs"
 import { importEvents } from "../../src/cli/Import.ts"
 import { layerUrl } from "../../src/runtime/EventStoreLayer.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
+import { OrderPlaced, ORDERS } from "../orders.ts"
 import type { Session, Variant } from "../variant.ts"
+import { makePlaceOrder, openScope } from "./oursCommands.ts"
+import { fillAggregate, fillState, openLoad } from "./oursLoads.ts"
 
 const open = async (url: string): Promise<Session> => {
   const runtime = ManagedRuntime.make(layerUrl(url))
   const store = await runtime.runPromise(EventStore)
+  const { close: closeScope, scope } = openScope()
+  let placeOrder: Promise<Required<Session>["placeOrder"]> | undefined
   return {
     append: async (streamId, events) => {
       await Effect.runPromise(store.append({ streamId, expected: "noStream", events }))
@@ -48,7 +53,25 @@ const open = async (url: string): Promise<Session> => {
       if (rejected > 0) throw new Error(`${rejected} lines were rejected`)
       return appended
     },
-    close: () => runtime.dispose()
+    placeOrder: async (id, order) => {
+      placeOrder ??= makePlaceOrder(runtime.runPromise, scope)
+      await (await placeOrder)(id, order)
+    },
+    appendOrder: async (id, order, revision) => {
+      const expected = revision < 0 ? "noStream" : revision
+      const events = [{ type: OrderPlaced.name, data: order.data, metadata: order.metadata }]
+      await Effect.runPromise(store.append({ streamId: `${ORDERS}-${id}`, expected, events }))
+    },
+    fillAggregate: (events) => runtime.runPromise(fillAggregate(events)),
+    fillState: (bytes) => runtime.runPromise(fillState(bytes)),
+    openLoad: async (source) => {
+      const load = await runtime.runPromise(Scope.provide(openLoad(source), scope))
+      return () => Effect.runPromise(load)
+    },
+    close: async () => {
+      await closeScope()
+      await runtime.dispose()
+    }
   }
 }
 
