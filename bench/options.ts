@@ -59,7 +59,7 @@ Options:
                     PostgreSQL of its own (peers need PostgreSQL)
   --rounds N        runs of each variant, interleaved (5)
   --seconds S       length of a run (3)
-  --warm-up S       before each run, not measured (0.5)
+  --warm-up S       before each run, not measured (2)
   --events N        events that a read finds (by workload)
   --rate N          appends a second for subscribe (1000)
   --out FILE        store the document there instead; - stores nothing
@@ -91,7 +91,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
     variants: chosen,
     rounds: count("--rounds", values.rounds, 5),
     seconds: positive("--seconds", values.seconds, 3),
-    warmUpSeconds: positive("--warm-up", values["warm-up"], 0.5),
+    warmUpSeconds: positive("--warm-up", values["warm-up"], 2),
     events: values.events === undefined ? undefined : count("--events", values.events, 1),
     rate: count("--rate", values.rate, 1_000),
     cases: values.cases?.split(",") ?? [],

@@ -56,7 +56,9 @@ export const layer: Layer.Layer<SnapshotStore, never, EventStore> = Layer.effect
 /** Snapshots of one stream, kind and fingerprint, by revision upwards. */
 type Series = ReadonlyArray<StoredSnapshot>
 
-type Streams = Map<StreamId, Map<string, Series>>
+type SeriesByKey = Map<string, Series>
+
+type Streams = Map<StreamId, SeriesByKey>
 
 const makeStorage = (log: EventStore["Service"]): SnapshotStorage => {
   const streams: Streams = new Map()
@@ -73,7 +75,7 @@ const makeStorage = (log: EventStore["Service"]): SnapshotStorage => {
       }),
     list: (query) => Effect.sync(() => list(streams, query)),
     prune: (query) => prune(streams, log, query),
-    remove: (selection) => Effect.sync(() => removeWhere(streams, (snapshot) => isSelected(selection, snapshot))),
+    remove: (selection) => Effect.sync(() => removeWhere(streams, selection, () => true)),
     statistics: Effect.sync(() => statistics(streams))
   }
 }
@@ -116,11 +118,24 @@ const isSelected = (selection: SnapshotSelection, snapshot: StoredSnapshot): boo
   (["streamId", "kind", "fingerprint", "revision"] as const)
     .every((key) => selection[key] === undefined || selection[key] === snapshot[key])
 
-const removeWhere = (streams: Streams, isDoomed: (snapshot: StoredSnapshot) => boolean): number => {
+/** The streams that a selection is about: one, which a save prunes without a look at the others, or all. */
+const streamsOf = (streams: Streams, { streamId }: SnapshotSelection): Iterable<readonly [StreamId, SeriesByKey]> => {
+  if (streamId === undefined) return streams
+  const ofStream = streams.get(streamId)
+  return ofStream === undefined ? [] : [[streamId, ofStream]]
+}
+
+const removeWhere = (
+  streams: Streams,
+  selection: SnapshotSelection,
+  isDoomed: (snapshot: StoredSnapshot, index: number, series: Series) => boolean
+): number => {
   let removed = 0
-  for (const [streamId, ofStream] of streams) {
+  for (const [streamId, ofStream] of streamsOf(streams, selection)) {
     for (const [key, series] of ofStream) {
-      const kept = series.filter((snapshot) => !isDoomed(snapshot))
+      const kept = series.filter((snapshot, index) =>
+        !(isSelected(selection, snapshot) && isDoomed(snapshot, index, series))
+      )
       removed += series.length - kept.length
       if (kept.length > 0) ofStream.set(key, kept)
       else ofStream.delete(key)
@@ -131,23 +146,15 @@ const removeWhere = (streams: Streams, isDoomed: (snapshot: StoredSnapshot) => b
 }
 
 const prune = Effect.fnUntraced(function*(streams: Streams, log: EventStore["Service"], query: SnapshotPruneQuery) {
-  const { keepLast, takenBefore, unusable } = query
+  const { keepLast = Infinity, takenBefore, unusable } = query
   const usable = new Map<StreamId, (snapshot: StoredSnapshot) => boolean>()
   if (unusable) {
-    for (const streamId of streams.keys()) usable.set(streamId, yield* usability(log, streamId))
+    for (const [streamId] of streamsOf(streams, query)) usable.set(streamId, yield* usability(log, streamId))
   }
-  const newest = new Set(
-    keepLast === undefined
-      ? []
-      : Array.from(streams.values(), (ofStream) => Array.from(ofStream.values(), (series) => series.slice(-keepLast)))
-        .flat(2)
-  )
-  return removeWhere(streams, (snapshot) =>
-    isSelected(query, snapshot) && (
-      (keepLast !== undefined && !newest.has(snapshot)) ||
-      (takenBefore !== undefined && DateTime.isLessThan(snapshot.takenAt, takenBefore)) ||
-      usable.get(snapshot.streamId)?.(snapshot) === false
-    ))
+  return removeWhere(streams, query, (snapshot, index, series) =>
+    index < series.length - keepLast ||
+    (takenBefore !== undefined && DateTime.isLessThan(snapshot.takenAt, takenBefore)) ||
+    usable.get(snapshot.streamId)?.(snapshot) === false)
 })
 
 const compareKeys = (a: SnapshotKey, b: SnapshotKey): number =>

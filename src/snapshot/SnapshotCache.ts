@@ -29,6 +29,8 @@ import { HeapShare } from "./internal/heap.ts"
  */
 export interface SnapshotCache {
   readonly get: (key: string) => CachedState | undefined
+  /** Returns what `get` would, and is no use of it: neither a hit nor a miss, nor a reason to keep it. */
+  readonly peek: (key: string) => CachedState | undefined
   /** Keeps a state, unless a newer one of this key is there. */
   readonly put: (key: string, state: CachedState) => void
   readonly remove: (key: string) => void
@@ -103,45 +105,65 @@ const HEAP_SHARE_MAX = 0.85
 /** How long one look at the heap is good for. */
 const HEAP_LOOK_MILLIS = 1_000
 
+/** A place in the cache: a state that is as large as the one before takes its place over. */
+interface Place {
+  state: CachedState
+  readonly size: number
+  /** Last moment at which the state is not forgotten, in milliseconds since 1970. */
+  endsAt: number
+}
+
 const makeCache = (
   { heapShareMax = HEAP_SHARE_MAX, maxBytes = BYTES_MAX, timeToLive = TIME_TO_LIVE }: CacheOptions,
   now: () => number,
   heapShare: () => number
 ): SnapshotCache => {
-  const entries = new LRUCache<string, CachedState>({
-    maxSize: Math.max(1, Math.floor(maxBytes)),
-    ttl: Math.max(1, Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(timeToLive)))),
-    // every look asks the clock, which tests move; to the library the time 0 means that an entry never ends
-    ttlResolution: 0,
-    perf: { now: () => now() + 1 }
-  })
+  // the library's own times to live would ask the clock more often, and timers beside it
+  const places = new LRUCache<string, Place>({ maxSize: Math.max(1, Math.floor(maxBytes)) })
+  const millisToLive = Math.max(1, Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(timeToLive))))
   const counts = { hits: 0, misses: 0, reliefs: 0 }
   let lookedAt = -Infinity
 
-  const relieve = (): void => {
-    if (now() - lookedAt < HEAP_LOOK_MILLIS) return
-    lookedAt = now()
-    if (heapShare() <= heapShareMax || entries.size === 0) return
+  const relieve = (at: number): void => {
+    if (at - lookedAt < HEAP_LOOK_MILLIS) return
+    lookedAt = at
+    if (heapShare() <= heapShareMax || places.size === 0) return
     counts.reliefs++
-    const target = entries.calculatedSize / 2
-    while (entries.calculatedSize > target) entries.pop()
+    const target = places.calculatedSize / 2
+    while (places.calculatedSize > target) places.pop()
   }
 
   return {
     get: (key) => {
-      const found = entries.get(key)
-      if (found === undefined) counts.misses++
-      else counts.hits++
-      return found
+      const place = places.get(key)
+      if (place !== undefined && now() <= place.endsAt) {
+        counts.hits++
+        return place.state
+      }
+      if (place !== undefined) places.delete(key)
+      counts.misses++
+      return undefined
+    },
+    peek: (key) => {
+      const place = places.peek(key)
+      return place !== undefined && now() <= place.endsAt ? place.state : undefined
     },
     put: (key, state) => {
-      const known = entries.peek(key)
-      if (known !== undefined && known.revision > state.revision) return
-      relieve()
+      const at = now()
+      relieve(at)
+      const place = places.get(key)
+      if (place !== undefined && place.state.revision > state.revision && at <= place.endsAt) return
       // the key takes room as well
-      entries.set(key, state, { size: Math.max(1, Math.ceil(state.bytes)) + key.length })
+      const size = Math.max(1, Math.ceil(state.bytes)) + key.length
+      const endsAt = at + millisToLive
+      if (place?.size !== size) {
+        places.set(key, { state, size, endsAt }, { size })
+        return
+      }
+      place.state = state
+      place.endsAt = endsAt
     },
-    remove: (key) => void entries.delete(key),
-    statistics: () => ({ ...counts, entries: entries.size, bytes: entries.calculatedSize })
+    remove: (key) => void places.delete(key),
+    statistics: () => ({ ...counts, entries: places.size, bytes: places.calculatedSize })
   }
 }

@@ -18,8 +18,9 @@ import type { StreamId } from "../event/StreamId.ts"
 import { SnapshotStore, type StoredSnapshot } from "../store/SnapshotStore.ts"
 import { startCleanup } from "./internal/cleanup.ts"
 import { type CostMeter, makeCostMeter } from "./internal/costs.ts"
+import { demandsOf } from "./internal/demands.ts"
 import { type Health, makeHealth } from "./internal/health.ts"
-import { know, type Ledger, makeLedger, measure, noteStored } from "./internal/ledger.ts"
+import { type Known, type Ledger, makeLedger, measure, noteStored } from "./internal/ledger.ts"
 import { makeSaver, type Saver } from "./internal/saver.ts"
 import { makeTally, type Tally } from "./internal/tally.ts"
 import * as SnapshotCache from "./SnapshotCache.ts"
@@ -44,6 +45,24 @@ export interface Snapshots<State> {
   readonly load: (streamId: StreamId) => Effect.Effect<Option.Option<LoadedState<State>>>
 
   /**
+   * Returns the state of a stream at once if it is in the cache: `load` without
+   * an `Effect`, for a path that is gone often.
+   *
+   * **Details**
+   *
+   * A state that is found counts as a load from the cache. One that is not
+   * counts as nothing; `load` looks for it in the store.
+   *
+   * **Example**
+   *
+   * ```ts
+   * const cached = snapshots.peek(streamId)
+   * return cached === undefined ? Effect.flatMap(snapshots.load(streamId), readOn) : decideOn(cached)
+   * ```
+   */
+  readonly peek: (streamId: StreamId) => LoadedState<State> | undefined
+
+  /**
    * Hears of every load and of what was appended after it.
    *
    * **Details**
@@ -59,6 +78,7 @@ export interface Snapshots<State> {
   /** Says in words what the strategy decided after the last report of a stream, and why. */
   readonly explain: (streamId: StreamId) => Effect.Effect<string>
 
+  /** Counts what has happened so far; the metrics are as new as what is returned. */
   readonly statistics: Effect.Effect<SnapshotsStatistics>
 }
 
@@ -243,7 +263,19 @@ const faults = (
 const toCache = (
   cache: SnapshotsOptions<never>["cache"] = {}
 ): Effect.Effect<SnapshotCache.SnapshotCache | undefined> =>
-  cache === false ? Effect.succeed(undefined) : "get" in cache ? Effect.succeed(cache) : SnapshotCache.make(cache)
+  cache === false ? Effect.succeed(undefined) : isShared(cache) ? Effect.succeed(cache) : SnapshotCache.make(cache)
+
+const isShared = (cache: SnapshotsOptions<never>["cache"] = {}): cache is SnapshotCache.SnapshotCache =>
+  cache !== false && "get" in cache
+
+/** A shared cache holds states of several kinds; their fingerprints tell them apart, of which 64 bits are plenty. */
+const toCacheKey = (
+  cache: SnapshotsOptions<never>["cache"],
+  fingerprint: string
+): (streamId: StreamId) => string => {
+  const prefix = fingerprint.slice(0, 16)
+  return isShared(cache) ? (streamId) => prefix + streamId : (streamId) => streamId
+}
 
 /** What the operations share. */
 interface Parts<State> {
@@ -251,9 +283,6 @@ interface Parts<State> {
   readonly codec: SnapshotCodec.SnapshotCodec<State>
   readonly store: SnapshotStore["Service"]
   readonly clock: Clock.Clock
-  readonly cache: SnapshotCache.SnapshotCache | undefined
-  /** A shared cache holds states of several kinds. */
-  readonly cacheKey: (streamId: StreamId) => string
   readonly ledger: Ledger
   readonly meter: CostMeter
   readonly tally: Tally
@@ -266,39 +295,44 @@ const makeSnapshots = Effect.fnUntraced(function*<State>(
 ): Effect.fn.Return<Snapshots<State>, never, SnapshotStore | Scope.Scope> {
   const { kind, strategy } = options
   const { fingerprint } = codec
-  const tally = makeTally(kind)
+  const cache = yield* toCache(options.cache)
+  const ledger = makeLedger(cache, toCacheKey(options.cache, fingerprint))
+  const meter = makeCostMeter()
+  // its scope ends after the saver's: what that saves at the end is counted
+  const tally = yield* makeTally(kind)
   const parts: Parts<State> = {
     options,
     codec,
+    ledger,
+    meter,
     tally,
     store: yield* SnapshotStore,
     clock: yield* Clock.Clock,
-    cache: yield* toCache(options.cache),
-    cacheKey: (streamId) => `${kind}\n${fingerprint}\n${streamId}`,
-    ledger: makeLedger(),
-    meter: makeCostMeter(),
     health: makeHealth(kind, tally)
   }
-  const { cache, ledger, meter } = parts
   const saver = yield* startSaver(parts)
   yield* startRetention(parts)
   return {
-    load: load(parts),
+    load: load(parts, cache !== undefined),
+    peek: (streamId) => {
+      const found = ledger.peek(streamId)
+      return found === undefined ? undefined : hit(parts, found)
+    },
     report: report(parts, saver),
     invalidate: invalidate(parts, saver),
     explain: (streamId) =>
       Effect.sync(() => {
-        const observation = ledger.peek(streamId)?.observation
+        const observation = ledger.find(streamId)?.observation
         return `${SnapshotStrategy.describe(strategy)}; ${
           observation === undefined ? "nothing was reported yet" : SnapshotStrategy.explain(strategy, observation)
         }`
       }),
-    statistics: Effect.sync(() => ({
+    statistics: Effect.map(tally.publish, () => ({
       kind,
       fingerprint,
       cache: cache?.statistics(),
       costs: meter.current(),
-      ...tally.counts(),
+      ...tally.counts,
       isIdle: saver.isIdle()
     }))
   }
@@ -314,16 +348,23 @@ const startSaver = <State>({ clock, codec, health, ledger, meter, options, store
     health,
     keepLast: options.retention?.keepLast ?? KEEP_LAST,
     concurrency: options.saves ?? SAVES,
-    onSaved: (snapshot) => noteStored(know(ledger, snapshot.streamId, snapshot.revision), snapshot),
+    takeNews: (streamId) => {
+      const known = ledger.find(streamId)
+      if (known?.isNew !== true) return false
+      // the save may fail and yet have kept it
+      known.isNew = false
+      return true
+    },
+    onSaved: (snapshot) => noteStored(ledger.know(snapshot.streamId, snapshot.revision), snapshot),
     onRefused: (refusal) =>
       Effect.suspend(() => {
         // the strategy counts on from here: trying again after every event would cost much and bring nothing
-        const known = know(ledger, refusal.streamId, refusal.revision)
+        const known = ledger.know(refusal.streamId, refusal.revision)
         known.storedRevision = refusal.revision
         known.storedAt = clock.currentTimeMillisUnsafe()
         known.isBroken = false
-        const isNews = tally.counts().notSerializable === 0
-        return Effect.andThen(tally.note("notSerializable"), isNews ? Effect.logWarning(refusal.message) : Effect.void)
+        tally.note("notSerializable")
+        return tally.counts.notSerializable === 1 ? Effect.logWarning(refusal.message) : Effect.void
       })
   })
 
@@ -337,96 +378,130 @@ const startRetention = <State>({ codec, options: { kind, retention = {} }, store
     every: Duration.fromInputUnsafe(retention.cleanupEvery ?? CLEANUP_EVERY)
   })
 
-const load = <State>(parts: Parts<State>): Snapshots<State>["load"] => {
-  const { cache, cacheKey, meter, tally } = parts
+const load = <State>(parts: Parts<State>, isCached: boolean): Snapshots<State>["load"] => {
+  const { ledger, meter, tally } = parts
   const stored = loadStored(parts)
   return (streamId) =>
     Effect.suspend(() => {
-      const found = cache?.get(cacheKey(streamId))
-      if (found !== undefined) {
-        const { firstRevision, revision } = found
-        const state = found.state as State
-        return Effect.as(tally.note("cacheHits"), Option.some({ state, revision, firstRevision, isCached: true }))
-      }
+      const found = ledger.get(streamId)
+      if (found !== undefined) return Effect.succeed(Option.some(hit(parts, found)))
       meter.miss()
-      return cache === undefined ? stored(streamId) : Effect.andThen(tally.note("cacheMisses"), stored(streamId))
+      if (isCached) tally.note("cacheMisses")
+      return stored(streamId)
     })
+}
+
+/** Whatever is in the cache under a kind's fingerprint is a state of that kind. */
+const hit = <State>(
+  { tally }: Parts<State>,
+  { firstRevision, revision, state }: SnapshotCache.CachedState
+): LoadedState<State> => {
+  tally.note("cacheHits")
+  return { state: state as State, revision, firstRevision, isCached: true }
 }
 
 const loadStored = <State>(parts: Parts<State>): Snapshots<State>["load"] => {
   const { codec, health, ledger, options: { kind, loadTimeout = LOAD_TIMEOUT }, store, tally } = parts
-  const miss = Effect.as(tally.note("storeMisses"), Option.none<LoadedState<State>>())
+  const miss = Effect.sync((): Option.Option<LoadedState<State>> => {
+    tally.note("storeMisses")
+    return Option.none()
+  })
   const decode = (snapshot: StoredSnapshot) =>
     Effect.matchEffect(codec.decode(snapshot), {
-      onSuccess: (state) => Effect.as(tally.note("storeHits"), Option.some(accept(parts, snapshot, state))),
+      onSuccess: (state) =>
+        Effect.sync(() => {
+          tally.note("storeHits")
+          return Option.some(accept(parts, snapshot, state))
+        }),
       onFailure: (fault) =>
         Effect.suspend(() => {
-          const known = know(ledger, snapshot.streamId, -1)
+          const known = ledger.know(snapshot.streamId, -1)
           const isNews = !known.isBroken
           known.isBroken = true
-          return tally.note("broken").pipe(
-            Effect.andThen(isNews ? Effect.logWarning(fault.message) : Effect.void),
-            Effect.andThen(miss)
-          )
+          tally.note("broken")
+          return Effect.andThen(isNews ? Effect.logWarning(fault.message) : Effect.void, miss)
         })
     })
   return (streamId) =>
     store.load({ streamId, kind, fingerprint: codec.fingerprint }).pipe(
       Effect.timeout(loadTimeout),
       Effect.tap(() => health.answered),
-      Effect.flatMap(Option.match({ onNone: () => miss, onSome: decode })),
-      Effect.catchCause((cause) => Effect.andThen(health.failed(cause), miss)),
-      Effect.withSpan("Snapshots.load", { attributes: { kind, streamId } })
+      Effect.flatMap(Option.match({
+        onNone: () => {
+          const known = ledger.know(streamId, -1)
+          known.isNew = known.storedRevision < 0
+          return miss
+        },
+        onSome: decode
+      })),
+      Effect.catchCause((cause) => Effect.andThen(health.failed(cause), miss))
     )
 }
 
 const accept = <State>(
-  { cache, cacheKey, ledger }: Parts<State>,
+  { ledger }: Parts<State>,
   snapshot: StoredSnapshot,
   state: State
 ): LoadedState<State> => {
   const { firstRevision, revision, streamId } = snapshot
-  const known = know(ledger, streamId, revision)
+  const known = ledger.know(streamId, revision)
   noteStored(known, snapshot)
   known.firstRevision = firstRevision
   measure(known, state, revision)
-  cache?.put(cacheKey(streamId), { state, revision, firstRevision, bytes: known.stateBytes })
+  ledger.put(streamId, known, state, revision)
   return { state, revision, firstRevision, isCached: false }
 }
 
+/** Runs once a command: what is not asked for is not made. */
 const report = <State>(
-  { cache, cacheKey, clock, ledger, meter, options: { strategy } }: Parts<State>,
+  { clock, ledger, meter, options: { strategy } }: Parts<State>,
   saver: Saver<State>
-): Snapshots<State>["report"] =>
-({ appended, eventsReplayed, loadMillis, revision, snapshotRevision, state, streamId, ...rest }) =>
-  Effect.suspend(() => {
-    meter.load(eventsReplayed, loadMillis, appended)
-    const known = know(ledger, streamId, snapshotRevision)
-    const firstRevision = rest.firstRevision ?? (snapshotRevision < 0 ? FIRST : known.firstRevision)
-    known.firstRevision = firstRevision
-    measure(known, state, revision)
-    cache?.put(cacheKey(streamId), { state, revision, firstRevision, bytes: known.stateBytes })
-    const now = clock.currentTimeMillisUnsafe()
-    known.observation = {
-      eventsSince: revision - known.storedRevision,
-      sinceMillis: known.storedAt === undefined ? undefined : now - known.storedAt,
-      stateBytes: known.stateBytes,
-      loadMillis,
-      costs: meter.current()
-    }
-    return known.isBroken || SnapshotStrategy.isDue(strategy, known.observation)
-      ? saver.offer({ streamId, state, revision, firstRevision, loadMillis, takenAt: DateTime.makeUnsafe(now) })
-      : Effect.void
-  })
+): Snapshots<State>["report"] => {
+  const demands = demandsOf(strategy)
+  const observe = (known: Known, revision: Revision, loadMillis: number) => {
+    const { storedAt, storedRevision } = known
+    const observation = known.observation ??= { ...NOTHING_OBSERVED }
+    observation.eventsSince = revision - storedRevision
+    observation.sinceMillis = demands.time && storedAt !== undefined
+      ? clock.currentTimeMillisUnsafe() - storedAt
+      : undefined
+    observation.stateBytes = known.stateBytes
+    observation.loadMillis = loadMillis
+    if (demands.costs) observation.costs = meter.current()
+    return observation
+  }
+  return (report) =>
+    Effect.sync(() => {
+      const { loadMillis, revision, snapshotRevision, state, streamId } = report
+      meter.load(report.eventsReplayed, loadMillis, report.appended)
+      const known = ledger.know(streamId, snapshotRevision)
+      const firstRevision = report.firstRevision ?? (snapshotRevision < 0 ? FIRST : known.firstRevision)
+      known.firstRevision = firstRevision
+      measure(known, state, revision)
+      ledger.put(streamId, known, state, revision)
+      if (SnapshotStrategy.isDue(strategy, observe(known, revision, loadMillis)) || known.isBroken) {
+        const takenAt = DateTime.makeUnsafe(clock.currentTimeMillisUnsafe())
+        saver.offer({ streamId, state, revision, firstRevision, loadMillis, takenAt })
+      }
+    })
+}
+
+/** Overwritten by every report, as far as the strategy asks for it. */
+const NOTHING_OBSERVED: SnapshotStrategy.Observation = {
+  eventsSince: 0,
+  sinceMillis: undefined,
+  stateBytes: 0,
+  loadMillis: 0,
+  costs: { replayMillisPerEvent: 0, saveMillis: 0, loadsPerEvent: 0 }
+}
 
 const invalidate = <State>(
-  { cache, cacheKey, health, ledger, options: { kind }, store }: Parts<State>,
+  { health, ledger, options: { kind }, store }: Parts<State>,
   saver: Saver<State>
 ): Snapshots<State>["invalidate"] =>
 (streamId) =>
   Effect.suspend(() => {
-    cache?.remove(cacheKey(streamId))
-    ledger.delete(streamId)
+    ledger.forget(streamId)
     saver.withdraw(streamId)
     return Effect.catchCause(Effect.asVoid(store.remove({ streamId, kind })), health.failed)
   })

@@ -52,6 +52,32 @@ describe("SnapshotCache", () => {
       assert.strictEqual(cache.get("b")?.state, "b2")
     }))
 
+  it.effect("a peek finds what is there and not yet forgotten, and leaves no trace", () =>
+    Effect.gen(function*() {
+      const cache = yield* SnapshotCache.make({ maxBytes: 700, timeToLive: "10 minutes" })
+      for (const name of ["a", "b"]) cache.put(name, state(name, 300))
+      assert.strictEqual(cache.peek("a")?.state, "a")
+      assert.strictEqual(cache.peek("c"), undefined)
+      cache.put("c", state("c", 300))
+      assert.deepStrictEqual(["a", "b", "c"].map((name) => cache.peek(name)?.state), [undefined, "b", "c"])
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(cache.peek("b")?.state, "b")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(cache.peek("b"), undefined)
+      assert.deepStrictEqual(cache.statistics(), { hits: 0, misses: 0, entries: 2, bytes: 602, reliefs: 0 })
+    }))
+
+  it.effect("a state that grows in its place takes the room that it needs", () =>
+    Effect.gen(function*() {
+      const cache = yield* SnapshotCache.make({ maxBytes: 1_000 })
+      for (const name of ["a", "b"]) cache.put(name, state(name, 300))
+      cache.put("b", state("b", 300, 1))
+      assert.deepStrictEqual([cache.peek("b")?.revision as number, cache.statistics().bytes], [1, 602])
+      cache.put("b", state("b", 800, 2))
+      assert.deepStrictEqual([cache.peek("a"), cache.peek("b")?.revision as number], [undefined, 2])
+      assert.strictEqual(cache.statistics().bytes, 801)
+    }))
+
   it.effect("an older state never replaces a newer one", () =>
     Effect.gen(function*() {
       const cache = yield* SnapshotCache.make()

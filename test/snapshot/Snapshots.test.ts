@@ -4,10 +4,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { StreamId } from "../../src/event/StreamId.ts"
 import * as SnapshotCache from "../../src/snapshot/SnapshotCache.ts"
 import type * as Snapshots from "../../src/snapshot/Snapshots.ts"
 import * as SnapshotStrategy from "../../src/snapshot/SnapshotStrategy.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
+import { indexes } from "../store/fixtures.ts"
 import {
   appendAmounts,
   binary,
@@ -58,6 +60,51 @@ describe("Snapshots", () => {
         assert.deepStrictEqual([found.revision, found.firstRevision, found.isCached], [revision(2), revision(0), true])
         const { cacheHits, cacheMisses } = yield* snapshots.statistics
         assert.deepStrictEqual([cacheHits, cacheMisses], [1, 1])
+      })
+    ))
+
+  it.effect("a peek returns at once what the cache holds and counts as a load, and is nothing when it finds nothing", () =>
+    withStore((faults) =>
+      Effect.gen(function*() {
+        yield* appendAmounts([1, 2, 3])
+        const snapshots = yield* makeSnapshots({ cache: { timeToLive: "1 minute" } })
+        assert.strictEqual(snapshots.peek(streamId), undefined)
+        const { state } = yield* loadAndReport(snapshots)
+        faults.load = "die"
+        assert.deepStrictEqual(snapshots.peek(streamId), Option.getOrThrow(yield* snapshots.load(streamId)))
+        assert.strictEqual(snapshots.peek(streamId)?.state, state)
+        const { cache, cacheHits, cacheMisses } = yield* snapshots.statistics
+        assert.deepStrictEqual([cacheHits, cacheMisses, cache?.hits, cache?.misses], [3, 1, 3, 1])
+        yield* TestClock.adjust("61 seconds")
+        assert.strictEqual(snapshots.peek(streamId), undefined)
+        const uncached = yield* makeSnapshots({ cache: false })
+        yield* loadAndReport(uncached)
+        assert.strictEqual(uncached.peek(streamId), undefined)
+      })
+    ))
+
+  it.effect("a strategy counts from the snapshot in the store for every stream in the cache, however many there are", () =>
+    withStore(() =>
+      Effect.gen(function*() {
+        const snapshots = yield* makeSnapshots({ strategy: SnapshotStrategy.everyEvents(3) })
+        const report = (of: string, at: number) =>
+          snapshots.report({
+            streamId: StreamId.make(of),
+            state: initial,
+            revision: revision(at),
+            snapshotRevision: at === 0 ? -1 : revision(at - 1),
+            firstRevision: revision(0),
+            eventsReplayed: 0,
+            loadMillis: 0,
+            appended: 1
+          })
+        yield* appendAmounts([1, 2, 3])
+        yield* report(streamId, 0)
+        yield* report(streamId, 1)
+        for (const index of indexes(10_500)) yield* report(`other-${index}`, 0)
+        yield* report(streamId, 2)
+        yield* idle(snapshots)
+        assert.deepStrictEqual(yield* storedRevisions, [2])
       })
     ))
 
@@ -218,6 +265,21 @@ describe("Snapshots", () => {
         yield* one.invalidate(streamId)
         assert.isTrue(Option.isNone(yield* one.load(streamId)))
         assert.isTrue(Option.isSome(yield* two.load(streamId)))
+      })
+    ))
+
+  it.effect("`adaptive` decides by the costs at the time of each report", () =>
+    withStore(() =>
+      Effect.gen(function*() {
+        const snapshots = yield* makeSnapshots({ strategy: SnapshotStrategy.adaptive() })
+        const explanations: Array<string> = []
+        for (const loadMillis of [4, 40]) {
+          yield* appendAmounts([1, 2])
+          yield* loadAndReport(snapshots, { loadMillis, appended: 1 })
+          explanations.push(yield* snapshots.explain(streamId))
+        }
+        assert.match(explanations[0]!, /wait: an event costs 2 ms to replay, a snapshot 3 ms to take/)
+        assert.notMatch(explanations[1]!, /an event costs 2 ms/)
       })
     ))
 

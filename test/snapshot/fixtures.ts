@@ -56,11 +56,19 @@ export interface Faults {
   save: "none" | "failBefore" | "failAfter" | "hang"
   /** Saves that were asked for. */
   saves: number
+  /** Prunes that were asked for. */
+  prunes: number
   /** Changes what is loaded. */
   edit: (snapshot: StoredSnapshot) => StoredSnapshot
 }
 
-export const makeFaults = (): Faults => ({ load: "none", save: "none", saves: 0, edit: (snapshot) => snapshot })
+export const makeFaults = (): Faults => ({
+  load: "none",
+  save: "none",
+  saves: 0,
+  prunes: 0,
+  edit: (snapshot) => snapshot
+})
 
 const down = new StorageError({ operation: "test", reason: new Unavailable({ detail: "down" }) })
 
@@ -93,6 +101,11 @@ const withFaults = (faults: Faults, store: SnapshotStore["Service"]): SnapshotSt
         case "hang":
           return Effect.never
       }
+    }),
+  prune: (options) =>
+    Effect.suspend(() => {
+      faults.prunes++
+      return store.prune(options)
     })
 })
 

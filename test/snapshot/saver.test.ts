@@ -21,6 +21,7 @@ import {
   storedRevisions,
   storedSnapshots,
   streamId,
+  type Tally,
   withStore
 } from "./fixtures.ts"
 
@@ -72,6 +73,44 @@ describe("saves", () => {
         yield* TestClock.adjust("5 seconds")
         yield* Fiber.join(closing)
         assert.deepStrictEqual(yield* storedRevisions, [])
+      })
+    ))
+
+  it.effect("older snapshots are removed with each save, and not looked for where the store has just said that it has none", () =>
+    withStore((faults) =>
+      Effect.gen(function*() {
+        const another = (snapshots: Snapshots.Snapshots<Tally>) =>
+          Effect.gen(function*() {
+            yield* appendAmounts([1])
+            yield* loadAndReport(snapshots)
+            yield* idle(snapshots)
+            return [faults.prunes, ...yield* storedRevisions]
+          })
+        const snapshots = yield* makeSnapshots()
+        assert.deepStrictEqual(yield* another(snapshots), [0, 0])
+        assert.deepStrictEqual(yield* another(snapshots), [1, 1])
+        // it does not say what it has: there may be older ones
+        faults.load = "fail"
+        const next = yield* makeSnapshots()
+        assert.deepStrictEqual(yield* another(next), [2, 2])
+      })
+    ))
+
+  it.effect("a save that failed may have kept its snapshot: the next one removes it", () =>
+    withStore((faults) =>
+      Effect.gen(function*() {
+        const snapshots = yield* makeSnapshots()
+        faults.save = "failAfter"
+        yield* appendAmounts([1])
+        yield* loadAndReport(snapshots)
+        yield* idle(snapshots)
+        assert.deepStrictEqual(yield* storedRevisions, [0])
+        faults.save = "none"
+        yield* TestClock.adjust("1 second")
+        yield* appendAmounts([2])
+        yield* loadAndReport(snapshots)
+        yield* idle(snapshots)
+        assert.deepStrictEqual(yield* storedRevisions, [1])
       })
     ))
 

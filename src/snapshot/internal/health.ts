@@ -17,12 +17,10 @@ export const makeHealth = (kind: string, tally: Tally): Health => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
         const isNews = !isFailing
         isFailing = true
-        return Effect.andThen(
-          tally.note("storeFailures"),
-          isNews
-            ? Effect.logWarning(`the snapshot store fails; ${kind} is loaded from its events meanwhile`, cause)
-            : Effect.void
-        )
+        tally.note("storeFailures")
+        return isNews
+          ? Effect.logWarning(`the snapshot store fails; ${kind} is loaded from its events meanwhile`, cause)
+          : Effect.void
       }),
     answered: Effect.suspend(() => {
       if (!isFailing) return Effect.void

@@ -13,8 +13,8 @@ import type { Tally } from "./tally.ts"
 
 /** Saves snapshots beside the commands that led to them. */
 export interface Saver<State> {
-  /** Says that a state is to be saved; the newest one of a stream counts. Never waits. */
-  readonly offer: (taken: TakenState<State>) => Effect.Effect<void>
+  /** Says that a state is to be saved; the newest one of a stream counts. */
+  readonly offer: (taken: TakenState<State>) => void
   /** Forgets what waits for a stream. */
   readonly withdraw: (streamId: StreamId) => void
   /** Whether nothing waits and nothing is being saved. */
@@ -30,6 +30,8 @@ export interface SaverOptions<State> {
   readonly meter: CostMeter
   readonly tally: Tally
   readonly health: Health
+  /** Whether the store said that it has no snapshot of a stream; asked once, before the first is saved. */
+  readonly takeNews: (streamId: StreamId) => boolean
   readonly onSaved: (snapshot: StoredSnapshot) => void
   readonly onRefused: (refusal: StateNotSerializable) => Effect.Effect<void>
 }
@@ -66,20 +68,17 @@ export const makeSaver = <State>(options: SaverOptions<State>): Effect.Effect<Sa
       )
     )
 
-    const drop = options.tally.note("dropped")
     return {
-      offer: (taken) =>
-        Effect.suspend(() => {
-          const before = waiting.get(taken.streamId)
-          if (before !== undefined) {
-            if (before.revision < taken.revision) waiting.set(taken.streamId, taken)
-            return Effect.void
-          }
-          if (clock.currentTimeMillisUnsafe() < pause.until) return drop
-          if (!Queue.offerUnsafe(queue, taken.streamId)) return drop
+      offer: (taken) => {
+        const before = waiting.get(taken.streamId)
+        if (before !== undefined) {
+          if (before.revision < taken.revision) waiting.set(taken.streamId, taken)
+        } else if (clock.currentTimeMillisUnsafe() >= pause.until && Queue.offerUnsafe(queue, taken.streamId)) {
           waiting.set(taken.streamId, taken)
-          return Effect.void
-        }),
+        } else {
+          options.tally.note("dropped")
+        }
+      },
       withdraw: (streamId) => void waiting.delete(streamId),
       isIdle: () => waiting.size === 0 && running === 0
     }
@@ -103,7 +102,7 @@ interface Pause {
 }
 
 const saveOne = <State>(
-  { codec, health, keepLast, kind, meter, onRefused, onSaved, store, tally }: SaverOptions<State>,
+  { codec, health, keepLast, kind, meter, onRefused, onSaved, store, takeNews, tally }: SaverOptions<State>,
   clock: Clock.Clock,
   taken: TakenState<State>,
   pause: Pause
@@ -111,14 +110,16 @@ const saveOne = <State>(
   Effect.gen(function*() {
     const startedAt = clock.currentTimeNanosUnsafe()
     const snapshot = yield* codec.encode(taken)
+    const isFirst = takeNews(taken.streamId)
     yield* store.save(snapshot)
-    yield* store.prune({ streamId: taken.streamId, kind, fingerprint: codec.fingerprint, keepLast })
+    if (!isFirst) {
+      yield* store.prune({ streamId: taken.streamId, kind, fingerprint: codec.fingerprint, keepLast })
+    }
     meter.save(Number(clock.currentTimeNanosUnsafe() - startedAt) / 1e6)
     pause.failures = 0
     onSaved(snapshot)
-    yield* tally.note("saved")
+    tally.note("saved")
   }).pipe(
-    Effect.withSpan("Snapshots.save", { attributes: { kind, streamId: taken.streamId, revision: taken.revision } }),
     Effect.catchTag("StateNotSerializable", onRefused),
     Effect.catchCause((cause) => {
       pause.until = clock.currentTimeMillisUnsafe() + Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** pause.failures++)

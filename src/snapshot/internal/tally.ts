@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Metric from "effect/Metric"
+import type * as Scope from "effect/Scope"
 
 /** What is counted, and what it means. */
 const COUNTERS = {
@@ -17,26 +19,64 @@ const COUNTERS = {
 /** Name of a counter. */
 export type Counter = keyof typeof COUNTERS
 
-/** Counts what happens to the snapshots of one kind, here and as metrics of the process. */
+/** Counts what happens to the snapshots of one kind: plainly here, and a moment later as metrics of the process. */
 export interface Tally {
-  readonly note: (counter: Counter) => Effect.Effect<void>
-  readonly counts: () => Readonly<Record<Counter, number>>
+  readonly counts: Readonly<Record<Counter, number>>
+  readonly note: (counter: Counter) => void
+  /** Brings the metrics up to date, which happens by itself a second after something was counted. */
+  readonly publish: Effect.Effect<void>
 }
 
-export const makeTally = (kind: string): Tally => {
-  const names = Object.keys(COUNTERS) as ReadonlyArray<Counter>
-  const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Counter, number>
-  const updates = Object.fromEntries(names.map((name) => {
-    const [suffix, description] = COUNTERS[name]
-    const metric = Metric.counter(`event_store_snapshot_${suffix}`, { description, incremental: true })
-    return [name, Metric.update(Metric.withAttributes(metric, { kind }), 1)]
-  })) as Record<Counter, Effect.Effect<void>>
-  return {
-    note: (counter) =>
-      Effect.suspend(() => {
+/** The end of the scope publishes what was counted until then. */
+export const makeTally = (kind: string): Effect.Effect<Tally, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const counts = zeros()
+    const published = zeros()
+    const metrics = names.map((name) => [name, toMetric(kind, name)] as const)
+    const changed = yield* Latch.make()
+    let isPublished = true
+
+    const publish = Effect.suspend(() => {
+      isPublished = true
+      changed.closeUnsafe()
+      return Effect.forEach(metrics, ([name, metric]) => {
+        const rise = counts[name] - published[name]
+        published[name] = counts[name]
+        return rise === 0 ? Effect.void : Metric.update(metric, rise)
+      }, { discard: true })
+    })
+    yield* Effect.addFinalizer(() => publish)
+    yield* Effect.forkScoped(
+      Effect.forever(changed.await.pipe(Effect.andThen(Effect.sleep(PUBLISH_AFTER)), Effect.andThen(publish)))
+    )
+
+    return {
+      counts,
+      publish,
+      note: (counter) => {
         counts[counter]++
-        return updates[counter]
-      }),
-    counts: () => ({ ...counts })
-  }
+        if (isPublished) {
+          isPublished = false
+          changed.openUnsafe()
+        }
+      }
+    }
+  })
+
+// internal
+
+/** An update of a metric costs as much as the load from the cache that it counts. */
+const PUBLISH_AFTER = "1 second"
+
+const names = Object.keys(COUNTERS) as ReadonlyArray<Counter>
+
+const zeros = (): Record<Counter, number> =>
+  Object.fromEntries(names.map((name) => [name, 0])) as Record<Counter, number>
+
+const toMetric = (kind: string, name: Counter) => {
+  const [suffix, description] = COUNTERS[name]
+  return Metric.withAttributes(
+    Metric.counter(`event_store_snapshot_${suffix}`, { description, incremental: true }),
+    { kind }
+  )
 }
