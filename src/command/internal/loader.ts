@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import type { Recorded, TypedEvent } from "../../event/EventType.ts"
 import type { Revision } from "../../event/Revision.ts"
 import type { StreamId } from "../../event/StreamId.ts"
-import type { Snapshots } from "../../snapshot/Snapshots.ts"
+import type { LoadedState, Snapshots } from "../../snapshot/Snapshots.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { LoadError } from "../CommandError.ts"
 import { foldInto, makeSight, type Rules, type Sight } from "./folding.ts"
@@ -61,14 +61,14 @@ export const makeLoader = <State, E extends TypedEvent>(
     readOn,
     readAgain: (sight) => Effect.andThen(snapshots.invalidate(sight.streamId), readAgain(sight)),
     load: (streamId) =>
-      Effect.flatMap(snapshots.load(streamId), (found) => {
-        if (found._tag === "None") return load(streamId)
-        const { firstRevision, isCached, revision, state } = found.value
-        const sight = makeSight(streamId, state)
-        sight.revision = revision
-        sight.firstRevision = firstRevision
-        sight.snapshotRevision = revision
-        return isCached ? Effect.succeed(sight) : Effect.as(readOn(sight), sight)
+      Effect.suspend(() => {
+        const cached = snapshots.peek(streamId)
+        if (cached !== undefined) return Effect.succeed(toSight(streamId, cached))
+        return Effect.flatMap(snapshots.load(streamId), (found) => {
+          if (found._tag === "None") return load(streamId)
+          const sight = toSight(streamId, found.value)
+          return found.value.isCached ? Effect.succeed(sight) : Effect.as(readOn(sight), sight)
+        })
       }),
     report: ({ eventsReplayed, firstRevision, loadMillis, revision, snapshotRevision, state, streamId }, appended) =>
       revision < 0 ? Effect.void : snapshots.report({
@@ -85,5 +85,10 @@ export const makeLoader = <State, E extends TypedEvent>(
 }
 
 // internal
+
+const toSight = <State>(
+  streamId: StreamId,
+  { firstRevision, revision, state }: LoadedState<State>
+): Sight<State> => Object.assign(makeSight(streamId, state), { revision, firstRevision, snapshotRevision: revision })
 
 const NANOS_PER_MILLI = 1e6
