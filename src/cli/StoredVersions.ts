@@ -77,7 +77,7 @@ export const FAILURES_MAX = 1_000
  * @since 0.1.0
  */
 export interface ExamineOptions {
-  /** Decodes so many events, evenly spread over the log, and the first of each version; all when absent. */
+  /** Decodes so many events, spread over the log, and the first of each version; all when absent. */
   readonly sample?: number | undefined
   /** Told after every page of the log. */
   readonly onProgress?: ((position: number, head: number) => Effect.Effect<void>) | undefined
@@ -99,7 +99,7 @@ export const examineStore = (
     const { position: head } = yield* store.head
     const tallies = new Map(knownVersions(registry).map((tally) => [keyOf(tally), tally]))
     const failures: Array<StoredFailure> = []
-    const isSampled = sample === undefined ? () => true : everyNth(sample, head)
+    const isSampled = sample === undefined ? () => true : oneOfEachPart(sample, head)
     const take = (event: RecordedEvent) => {
       const tally = tallies.get(keyOf(event)) ?? makeTally(event, "unknown")
       if (tally.events++ === 0) tallies.set(keyOf(event), tally)
@@ -156,9 +156,22 @@ const knownVersions = ({ types }: Pick<Registry<never>, "types">): ReadonlyArray
 
 const keyOf = ({ type, version }: Pick<StoredVersion, "type" | "version">): string => `${version} ${type}`
 
-/** Chooses `count` of the positions 1 to `head`, as evenly as whole numbers allow. */
-const everyNth = (count: number, head: number) => (position: number): boolean =>
-  Math.floor(position * count / head) !== Math.floor((position - 1) * count / head)
+/**
+ * Chooses `count` of the positions 1 to `head`: one of each of as many parts of
+ * the log, somewhere in it, as what a program writes may come in a rhythm.
+ */
+const oneOfEachPart = (count: number, head: number) => (position: number): boolean => {
+  const part = Math.floor((position - 1) * count / head)
+  const first = Math.ceil(part * head / count)
+  const size = Math.ceil((part + 1) * head / count) - first
+  return position - 1 === first + scatter(part) % size
+}
+
+/** The same 32 bits for the same number, and others for its neighbours. */
+const scatter = (part: number): number => {
+  const mixed = Math.imul(part ^ (part >>> 16), 0x45d9f3b) + 0x9e3779b9
+  return (Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b) ^ (mixed >>> 13)) >>> 0
+}
 
 const toFailure = (
   { position, revision, streamId, type, version }: RecordedEvent,

@@ -111,7 +111,11 @@ export interface ExecuteOptions {
   readonly commandId?: string | undefined
   /** Metadata of every event, where the decision does not say otherwise. */
   readonly metadata?: EventMetadata | undefined
-  /** What the caller knows of the stream; `any` when absent. */
+  /**
+   * What the caller knows of the stream; `any` when absent. A command that
+   * begins a stream says `noStream`: it is decided on the initial state without
+   * a read, and the append finds out whether that is so.
+   */
   readonly expected?: ExpectedRevision | undefined
 }
 
@@ -302,6 +306,7 @@ const makeHandler = <Command, State, E extends TypedEvent, Rejection>(
       if (request instanceof InvalidInput) return Effect.fail(request)
       const claimFault = checkExpected(expected, "expected")
       if (claimFault !== undefined) return Effect.fail(claimFault)
+      if (expected === "noStream") return execute(execution, command, request, expected, loader.unread(streamId))
       return Effect.flatMap(loader.load(streamId), (sight) => execute(execution, command, request, expected, sight))
     })
   const handler: CommandHandler<Command, State, E, Rejection | KeyTaken> = {

@@ -301,7 +301,10 @@ const makeJudge = <E extends EventType.TypedEvent, State, Failure, R>(
         state = next
       }
       if (project !== undefined) {
-        yield* Effect.catchCause(project(event), (cause) => fault("project", Cause.pretty(cause)))
+        yield* Effect.catchCause(
+          Effect.suspend(() => project(event)),
+          (cause) => fault("project", Cause.pretty(cause))
+        )
       }
     }
     return history.length
@@ -312,10 +315,18 @@ const makeJudge = <E extends EventType.TypedEvent, State, Failure, R>(
 const undoFault = (types: ReadonlyArray<EventType.Any>, { data, type, version }: StoredEvent): string | undefined => {
   const steps = types.find(({ name }) => name === type)?.steps ?? []
   for (const { from, step, to } of steps) {
-    if (from !== version || !step.isReversible || step.down === undefined) continue
-    const back = step.down(step.up(data as never) as never)
-    const isSame = back !== undefined && canonicalJson(back as Schema.Json) === canonicalJson(data)
-    if (!isSame) return `the step ${from} -> ${to} says it is reversible, and does not bring the data back`
+    const { down, isReversible, up } = step
+    if (from !== version || !isReversible || down === undefined || bringsBack(up, down, data)) continue
+    return `the step ${from} -> ${to} says it is reversible, and does not bring the data back`
   }
   return undefined
+}
+
+const bringsBack = (up: (data: never) => unknown, down: (data: never) => unknown, data: Schema.Json): boolean => {
+  try {
+    const back = down(up(data as never) as never)
+    return back !== undefined && canonicalJson(back as Schema.Json) === canonicalJson(data)
+  } catch {
+    return false
+  }
 }

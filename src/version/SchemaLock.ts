@@ -7,7 +7,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as EventType from "../event/EventType.ts"
-import { canonicalJson, jsonSchemaOf, opaqueChecksOf, sortKeys } from "./internal/shapes.ts"
+import { canonicalJson, jsonSchemaOf, sortKeys, unsaidOf } from "./internal/shapes.ts"
 
 /**
  * Schema for one version of a type as it is locked.
@@ -19,7 +19,7 @@ export const LockedShape = Schema.Struct({
   version: Schema.Int,
   /** JSON Schema of the stored data; `null` where the type does not describe this version. */
   schema: Schema.NullOr(Schema.JsonObject),
-  /** Checks that JSON Schema cannot say, each by where it stands and what it expects. */
+  /** What JSON Schema cannot say, each by where it stands: checks, and what values are read as. */
   checks: Schema.Array(Schema.String)
 })
 
@@ -123,7 +123,7 @@ export interface New {
  * @since 0.1.0
  */
 export interface Change {
-  /** JSON Pointer into the locked shape: `/schema/properties/amount/type`. */
+  /** JSON Pointer into the locked shape: `/schema/properties/amount/type`; `/checks` for each line of these. */
   readonly pointer: string
   readonly before: Schema.Json | undefined
   readonly after: Schema.Json | undefined
@@ -135,7 +135,8 @@ export interface Change {
  * **Gotchas**
  *
  * The code inside a check of the writer's own and inside a transformation is
- * not in the lock, only that it is there.
+ * not in the lock, only that it is there and what the value is read as. Where a
+ * class has taken the place of its fields nothing differs.
  *
  * @category constructors
  * @since 0.1.0
@@ -166,7 +167,7 @@ export const check = (locked: Lock, types: ReadonlyArray<EventType.Any>): Readon
     } else if (shape.schema === null && now.shape.schema !== null) {
       differences.push({ _tag: "New", type, version })
     } else {
-      const changes = changesBetween(shape, now.shape)
+      const changes = [...changesBetween(shape.schema, now.shape.schema, "/schema"), ...checksBetween(shape, now.shape)]
       if (changes.length > 0) differences.push({ _tag: "EditedInPlace", type, version, changes })
     }
   }
@@ -222,18 +223,37 @@ export const toText = (self: Lock): string => `${JSON.stringify(sortKeys(self), 
  * @since 0.1.0
  */
 export const fromText = (text: string): Result.Result<Lock, LockInvalid> =>
-  Result.mapError(decodeText(text), (error) => new LockInvalid({ reason: error.message }))
+  Result.flatMap(
+    Result.mapError(decodeText(text), (error) => new LockInvalid({ reason: error.message })),
+    (lock) => {
+      const twice = lockedTwice(lock)
+      return twice === undefined ? Result.succeed(lock) : Result.fail(new LockInvalid({ reason: twice }))
+    }
+  )
 
 // internal
 
 const decodeText = Schema.decodeUnknownResult(Schema.fromJsonString(Lock))
+
+/** As a merge of two branches may leave it: then nobody knows which of the two shapes was stored. */
+const lockedTwice = ({ types }: Lock): string | undefined => {
+  const seen = new Set<string>()
+  for (const { name, shapes } of types) {
+    for (const { version } of shapes) {
+      const key = `${version} ${name}`
+      if (seen.has(key)) return `${JSON.stringify(name)}, version ${version}, is in it twice`
+      seen.add(key)
+    }
+  }
+  return undefined
+}
 
 const lockShape = (
   { schema, version }: { readonly version: number; readonly schema: Schema.Codec<unknown, unknown> | undefined }
 ): LockedShape => ({
   version,
   schema: schema === undefined ? null : jsonSchemaOf(schema),
-  checks: schema === undefined ? [] : opaqueChecksOf(schema)
+  checks: schema === undefined ? [] : unsaidOf(schema)
 })
 
 interface Located {
@@ -250,7 +270,7 @@ const flatten = ({ types }: Lock): ReadonlyMap<string, Located> =>
 
 const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
 
-const changesBetween = (before: Schema.Json, after: Schema.Json, pointer = ""): ReadonlyArray<Change> => {
+const changesBetween = (before: Schema.Json, after: Schema.Json, pointer: string): ReadonlyArray<Change> => {
   if (canonicalJson(before) === canonicalJson(after)) return []
   if (!isObject(before) || !isObject(after)) return [{ pointer, before, after }]
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted(compare)
@@ -260,6 +280,21 @@ const changesBetween = (before: Schema.Json, after: Schema.Json, pointer = ""): 
     return was === undefined || is === undefined
       ? was === is ? [] : [{ pointer: at, before: was, after: is }]
       : changesBetween(was, is, at)
+  })
+}
+
+const checksBetween = (before: LockedShape, after: LockedShape): ReadonlyArray<Change> => [
+  ...without(before.checks, after.checks).map((line) => ({ pointer: "/checks", before: line, after: undefined })),
+  ...without(after.checks, before.checks).map((line) => ({ pointer: "/checks", before: undefined, after: line }))
+]
+
+/** Leaves out each line once for each time that the others have it. */
+const without = (lines: ReadonlyArray<string>, others: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const left = [...others]
+  return lines.filter((line) => {
+    const index = left.indexOf(line)
+    if (index >= 0) left.splice(index, 1)
+    return index < 0
   })
 }
 

@@ -217,6 +217,25 @@ describe("schema check", () => {
       const all = yield* check(account, "--db", "--sample", "100000", "--json")
       expect(JSON.parse(all.out).stored.decoded).toBe(1_004)
     }))
+
+  it.effect("samples every version of a log that was written in a rhythm", () =>
+    Effect.gen(function*() {
+      const { check, cli, lock } = yield* prepared
+      yield* lock(account)
+      const inTurns = Array.from({ length: 900 }, (_, n) => ({
+        stream: "account-1",
+        type: "MoneyDeposited",
+        ...[
+          { version: 1, data: { cents: n } },
+          { version: 2, data: { amount: n } },
+          { version: 3, data: { amount: n, currency: "EUR" } }
+        ][n % 3]
+      }))
+      yield* cli(["import", "-", "-q"], { stdin: ndjson(...inTurns) })
+      const { out } = yield* check(account, "--db", "--sample", "300", "--json")
+      const decoded = JSON.parse(out).stored.versions.map((version: { readonly decoded: number }) => version.decoded)
+      expect(decoded.filter((count: number) => count > 80)).toHaveLength(3)
+    }))
 })
 
 describe("a module", () => {

@@ -4,12 +4,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Tracer } from "effect"
 import { CommandHandler } from "../../src/command/index.ts"
+import { StreamId } from "../../src/event/index.ts"
 import * as MemoryEventStore from "../../src/memory/MemoryEventStore.ts"
 import * as MemorySnapshotStore from "../../src/memory/MemorySnapshotStore.ts"
 import { SnapshotStrategy } from "../../src/snapshot/index.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
+import { RevisionConflict } from "../../src/store/EventStoreError.ts"
 import { append, readStream } from "../store/fixtures.ts"
 import { account, deposit, open, withdraw } from "./account.ts"
+import { assertError } from "./fixtures.ts"
 
 const stores = Layer.provideMerge(MemorySnapshotStore.layer, MemoryEventStore.layer)
 
@@ -41,6 +44,29 @@ describe("CommandHandler", () => {
       assert.strictEqual((yield* accounts.execute("1", deposit(5))).state.balance, 5)
       assert.strictEqual((yield* Effect.flip(accounts.execute("1", withdraw(20))))._tag, "CreditExceeded")
       assert.lengthOf(yield* Effect.provideService(readStream("account-1"), EventStore, after), 2)
+    }).pipe(Effect.provide(stores)))
+
+  it.effect("what the caller knows of the stream is checked again after a conflict on another stream", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const other = new RevisionConflict({ streamId: StreamId.make("key-1"), expected: "noStream", actual: undefined })
+      let appends = 0
+      const disturbed = EventStore.of({
+        ...store,
+        append: (options) =>
+          appends++ > 0 ? store.append(options) : Effect.andThen(
+            store.append({ ...options, expected: "any", events: [{ type: "NoteAdded", data: { text: "me first" } }] }),
+            Effect.fail(other)
+          )
+      })
+      yield* append("account-1", "noStream", [{ type: "AccountOpened", data: { owner: "Ann" } }])
+      const accounts = yield* CommandHandler.make(account, { category: "account", rebase: () => true }).pipe(
+        Effect.provideService(EventStore, disturbed)
+      )
+      const { revision } = yield* accounts.load("1")
+      const error = yield* Effect.flip(accounts.execute("1", deposit(1), { expected: revision }))
+      assertError(error, { _tag: "RevisionConflict", streamId: "account-1", expected: 0, actual: 1 })
+      assert.lengthOf(yield* readStream("account-1"), 2)
     }).pipe(Effect.provide(stores)))
 
   it.effect("a command is a span only when it is asked to be", () =>

@@ -117,6 +117,27 @@ export const conflictTests = (it: CommandTests): void => {
       assert.deepStrictEqual(decisions, [0, 8, 15])
     }))
 
+  it.effect("a rebase lets nothing stand that goes past what the caller knows of the stream", () =>
+    Effect.gen(function*() {
+      const category = someCategory()
+      yield* append(`${category}-1`, "noStream", [{ type: "AccountOpened", data: { owner: "Ann" } }])
+      const error = yield* interfering(
+        (store) =>
+          store.append({
+            streamId: `${category}-1`,
+            expected: "any",
+            events: [{ type: "NoteAdded", data: { text: "me first" } }]
+          }),
+        Effect.gen(function*() {
+          const accounts = yield* CommandHandler.make(account, { category, rebase: () => true })
+          const { revision } = yield* accounts.load("1")
+          return yield* Effect.flip(accounts.execute("1", deposit(1), { expected: revision }))
+        })
+      )
+      assertError(error, { _tag: "RevisionConflict", streamId: `${category}-1`, expected: 0, actual: 1 })
+      assert.lengthOf(yield* readStream(`${category}-1`), 2)
+    }))
+
   it.effect("a rebase that throws fails the command, and nothing is written", () =>
     Effect.gen(function*() {
       const category = someCategory()

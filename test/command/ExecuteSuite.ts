@@ -7,6 +7,7 @@ import { CommandHandler, Correlation } from "../../src/command/index.ts"
 import { Decider } from "../../src/decider/index.ts"
 import { EventType } from "../../src/event/index.ts"
 import { SnapshotStrategy } from "../../src/snapshot/index.ts"
+import { EventStore } from "../../src/store/EventStore.ts"
 import { append, indexes, readStream, someCategory, writingNothing } from "../store/fixtures.ts"
 import { account, AlreadyOpen, check, CreditExceeded, deposit, note, NotOpen, open, withdraw } from "./account.ts"
 import { assertError, cachedAccounts, type CommandTests, counting, someAccounts } from "./fixtures.ts"
@@ -141,7 +142,15 @@ export const executeTests = (it: CommandTests): void => {
 
   it.effect("a decision that is no decision fails as one that threw", () =>
     Effect.gen(function*() {
-      for (const answer of [undefined, null, 42, "events", { type: "AccountOpened" }, Effect.succeed(undefined)]) {
+      const throwing = {
+        get type(): never {
+          throw new Error("no")
+        }
+      }
+      const noEvents = [[null], [undefined], [42], ["x"], [{ data: {} }], new Array(1), [throwing]]
+      const noTags = [{ type: "NoteAdded", data: { text: "" }, tags: 5 }]
+      const answers = [undefined, null, 42, "events", { type: "AccountOpened" }, Effect.succeed(undefined)]
+      for (const answer of [...answers, ...noEvents, noTags, Effect.succeed([null])]) {
         const broken: typeof account = { ...account, decide: () => answer as never }
         const accounts = yield* CommandHandler.make(broken, { category: someCategory() })
         const error = yield* writingNothing(Effect.flip(accounts.execute("1", open)))
@@ -182,6 +191,57 @@ export const executeTests = (it: CommandTests): void => {
           actual: 0
         })
         assert.strictEqual((yield* accounts.execute("1", deposit(1), { expected: 0 })).revision as number, 1)
+      }
+    }))
+
+  it.effect("a command that begins a stream reads nothing, and is not answered before the log was asked", () =>
+    counting((counts) =>
+      Effect.gen(function*() {
+        for (const accounts of [yield* someAccounts, yield* cachedAccounts()]) {
+          const streamId = `${accounts.category}-1`
+          const options = { expected: "noStream", commandId: `begin-${streamId}` } as const
+          const taken = { _tag: "RevisionConflict", streamId, expected: "noStream", actual: 0 }
+          const begin = { ...counts }
+          const first = yield* accounts.execute("1", open, options)
+          assert.deepStrictEqual([first.revision as number, first.state.isOpen, counts], [
+            0,
+            true,
+            { reads: begin.reads, appends: begin.appends + 1 }
+          ])
+          assert.deepStrictEqual(yield* accounts.execute("1", open, options), { ...first, alreadyExecuted: true })
+          assertError(yield* Effect.flip(accounts.execute("1", open, { expected: "noStream" })), taken)
+          assertError(yield* Effect.flip(accounts.execute("1", deposit(1), { expected: "noStream" })), taken)
+          assertError(yield* Effect.flip(accounts.execute("1", check, { expected: "noStream" })), taken)
+          assertError(yield* Effect.flip(accounts.execute("2", deposit(1), { expected: "noStream" })), {
+            _tag: "NotOpen"
+          })
+          assert.deepStrictEqual((yield* accounts.execute("2", check, { expected: "noStream" })).events, [])
+          assert.lengthOf(yield* readStream(streamId), 1)
+        }
+      })
+    ))
+
+  it.effect("a stream that was truncated to its end is decided on as what is left, and goes on where it was", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      for (const accounts of [yield* someAccounts, yield* cachedAccounts()]) {
+        const streamId = `${accounts.category}-1`
+        yield* accounts.execute("1", open)
+        yield* accounts.execute("1", deposit(5))
+        yield* store.truncateBefore(streamId, 2)
+        const other = yield* CommandHandler.make(account, { category: accounts.category })
+        assertError(yield* Effect.flip(other.execute("1", open, { expected: "noStream" })), {
+          _tag: "RevisionConflict",
+          streamId,
+          expected: "noStream",
+          actual: 1
+        })
+        const { revision, state } = yield* other.execute("1", open, { expected: 1 })
+        assert.deepStrictEqual([revision as number, state], [2, { isOpen: true, balance: 0, deposits: 0 }])
+        yield* store.truncateBefore(streamId, 3)
+        assert.strictEqual((yield* other.execute("1", open)).revision as number, 3)
+        // the cache still has what was truncated
+        assert.deepStrictEqual((yield* accounts.load("1")).state, { isOpen: true, balance: 0, deposits: 0 })
       }
     }))
 

@@ -2,7 +2,7 @@
  * A command with an id has its effect once, and its first answer every time.
  */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { CommandHandler } from "../../src/command/index.ts"
 import { Decider } from "../../src/decider/index.ts"
 import { append, indexes, readStream, someCategory, writingNothing } from "../store/fixtures.ts"
@@ -101,7 +101,8 @@ export const idempotencyTests = (it: CommandTests): void => {
       const accounts = yield* someAccounts
       const circle: { _tag: "Open"; owner: string; self?: unknown } = { _tag: "Open", owner: "Ann" }
       circle.self = circle
-      for (const command of [circle, { _tag: "Open", owner: () => "Ann" }]) {
+      const opaque = [() => "Ann", Redacted.make("Ann"), /Ann/, new ArrayBuffer(3), Promise.resolve("Ann")]
+      for (const command of [circle, ...opaque.map((owner) => ({ _tag: "Open", owner }))]) {
         const error = yield* writingNothing(Effect.flip(accounts.execute("1", command as never, { commandId: "c" })))
         assert.strictEqual(error._tag === "InvalidInput" && error.path, "command")
       }

@@ -4,6 +4,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { type CommandHandler, MultiStreamDecision } from "../../src/command/index.ts"
+import { EventStore } from "../../src/store/EventStore.ts"
 import { indexes, readStream, unique, writingNothing } from "../store/fixtures.ts"
 import {
   type Account,
@@ -136,6 +137,20 @@ export const multiStreamTests = (it: CommandTests): void => {
       assert.instanceOf(outcome, NotOpen)
     }))
 
+  it.effect("a stream that was truncated to its end takes part with what is left, and goes on where it was", () =>
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const { accounts } = yield* someTransfers(false)
+      yield* store.truncateBefore(`${accounts.category}-a`, 2)
+      const decision = yield* MultiStreamDecision.make({
+        streams: { a: accounts, b: accounts },
+        ids: (_command: string) => ({ a: "a", b: "b" }),
+        decide: () => ({ a: [Deposited.make({ amount: 1 })], b: [Deposited.make({ amount: 1 })] })
+      })
+      const { streams: { a, b } } = yield* decision.execute("x")
+      assert.deepStrictEqual([a.revision, a.state.balance, b.revision] as ReadonlyArray<unknown>, [2, 1, 1])
+    }))
+
   it.effect("states in the cache that others have moved on from are never rejected on", () =>
     Effect.gen(function*() {
       const { accounts, transfer } = yield* someTransfers(true)
@@ -189,6 +204,28 @@ export const multiStreamTests = (it: CommandTests): void => {
         const error = yield* writingNothing(Effect.flip(decision.execute("x")))
         assert.strictEqual(error._tag === "DecisionFailed" && error.rule, rule)
       }
+    }))
+
+  it.effect("what is decided for no role, or is no decision, fails the command, and nothing is written", () =>
+    Effect.gen(function*() {
+      const { accounts } = yield* someTransfers(false)
+      const event = Deposited.make({ amount: 1 })
+      for (const decided of [null, undefined, 42, { a: 5 }, { a: [null] }, { a: [event], b: [event] }]) {
+        const decision = yield* MultiStreamDecision.make({
+          streams: { a: accounts },
+          ids: (_command: string) => ({ a: "a" }),
+          decide: () => decided as { readonly a: [] }
+        })
+        const error = yield* writingNothing(Effect.flip(decision.execute("x")))
+        assert.strictEqual(error._tag === "DecisionFailed" && error.rule, "decide", String(decided))
+      }
+      const nowhere = yield* MultiStreamDecision.make({
+        streams: { a: accounts },
+        ids: () => null as never,
+        decide: () => ({})
+      })
+      const error = yield* Effect.flip(nowhere.execute("x"))
+      assert.strictEqual(error._tag === "DecisionFailed" && error.rule, "ids")
     }))
 
   it.effect("only handlers that load their states take part", () =>

@@ -160,16 +160,17 @@ export const uniquenessTests = (it: CommandTests): void => {
       ])
     }))
 
-  it.effect("reservations that throw fail the command, and nothing is written", () =>
+  it.effect("reservations that throw, or are none, fail the command, and nothing is written", () =>
     Effect.gen(function*() {
-      const users = yield* CommandHandler.make(user, {
-        category: someCategory(),
-        reservations: () => {
-          throw new Error("no")
-        }
-      })
-      const error = yield* writingNothing(Effect.flip(users.execute("1", { _tag: "Register", email: "a" })))
-      assert.strictEqual(error._tag === "DecisionFailed" && error.rule, "reservations")
+      const throwing = (): never => {
+        throw new Error("no")
+      }
+      const none = [null, [null], [{}], [Uniqueness.reserve("", "a")], [Uniqueness.reserve("a", undefined as never)]]
+      for (const reservations of [throwing, ...none.map((answer) => () => answer as never)]) {
+        const users = yield* CommandHandler.make(user, { category: someCategory(), reservations })
+        const error = yield* writingNothing(Effect.flip(users.execute("1", { _tag: "Register", email: "a" })))
+        assert.strictEqual(error._tag === "DecisionFailed" && error.rule, "reservations")
+      }
     }))
 }
 

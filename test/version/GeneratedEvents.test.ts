@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Ref, Result, Schema, SchemaTransformation } from "effect"
 import { EventType } from "../../src/event/index.ts"
-import { GeneratedEvents, VersionRegistry } from "../../src/version/index.ts"
+import { GeneratedEvents, Step, VersionRegistry } from "../../src/version/index.ts"
 import { Opened, Paid } from "./fixtures.ts"
 
 describe("generate", () => {
@@ -121,6 +121,14 @@ describe("check", () => {
         .make()
       const failed = yield* Effect.flip(GeneratedEvents.check(yield* VersionRegistry.make([Lossy]), { seed: 1 }))
       assert.deepInclude({ ...failed }, { type: "Lossy", version: 1, stage: "undo" })
+      const down = (): never => {
+        throw new Error("no")
+      }
+      const Throwing = EventType.history("Throwing", { n: Schema.Int })
+        .version(2, { n: Schema.Int }, (start) => start.pipe(Step.convert("n", (n) => n, down)))
+        .make()
+      const thrown = yield* Effect.flip(GeneratedEvents.check(yield* VersionRegistry.make([Throwing]), { seed: 1 }))
+      assert.deepInclude({ ...thrown }, { type: "Throwing", version: 1, stage: "undo" })
     }))
 
   it.effect("finds a fold that throws or leaves a wrong state, at events that come from the past only", () =>
@@ -170,9 +178,13 @@ describe("check", () => {
   it.effect("finds a projection that fails", () =>
     Effect.gen(function*() {
       const registry = yield* VersionRegistry.make([Opened])
-      const project = () => Effect.fail("no table")
-      const failed = yield* Effect.flip(GeneratedEvents.check(registry, { project, seed: 1 }))
-      assert.deepInclude({ ...failed }, { type: "AccountOpened", version: 1, stage: "project" })
-      assert.include(failed.message, "no table")
+      const throwing = (): never => {
+        throw new Error("no table")
+      }
+      for (const project of [() => Effect.fail("no table"), () => Effect.die("no table"), throwing]) {
+        const failed = yield* Effect.flip(GeneratedEvents.check(registry, { project, seed: 1 }))
+        assert.deepInclude({ ...failed }, { type: "AccountOpened", version: 1, stage: "project" })
+        assert.include(failed.message, "no table")
+      }
     }))
 })

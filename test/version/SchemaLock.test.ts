@@ -34,16 +34,74 @@ describe("lock", () => {
     assert.isTrue(text.endsWith("}\n"))
   })
 
-  it("describes what is stored, not what it becomes in the program", () => {
-    const [text, date] = [Schema.String, Schema.DateTimeUtcFromString].map((at) =>
-      SchemaLock.lock([EventType.make("A", { at })])
+  it("says beside the shape what JSON Schema cannot: checks, and what values are read as", () => {
+    const checksOf = (fields: Schema.Struct.Fields & EventType.ShapeInput) =>
+      SchemaLock.lock([EventType.make("A", fields)]).types[0]?.shapes[0]?.checks
+    assert.deepStrictEqual(
+      checksOf({
+        code: Schema.String.check(Schema.isPattern(/^a/i), Schema.isMinLength(6)),
+        even: Schema.Int.check(Schema.makeFilter((int) => int % 2 === 0, { expected: "an even number" })),
+        at: Schema.DateTimeUtcFromString,
+        price: Schema.FiniteFromString.check(Schema.isGreaterThan(0)),
+        note: Schema.OptionFromNullOr(Schema.String)
+      }),
+      [
+        "data.at: read as DateTimeUtc",
+        `data.code: isMinLength {"minLength":6}`,
+        `data.code: isPattern {"flags":"i","source":"^a"}`,
+        "data.even: an even number",
+        "data.note: read as Option",
+        "data.price: read as isFinite",
+        `data.price: read as isGreaterThan {"exclusiveMinimum":0}`,
+        "data.price: read as number"
+      ]
     )
-    assert.deepStrictEqual(date, text)
+    assert.deepStrictEqual(checksOf({ a: Schema.NonEmptyString, b: Schema.Int, c: Schema.Literals(["x"]) }), [])
+  })
+
+  it("does not care whether fields are read as a class", () => {
+    const fields = { id: Schema.Int, name: Schema.String.check(Schema.isPattern(/^a/)) }
+    class Line extends Schema.Class<Line>("LineEncoded")(fields) {}
+    const [plain, classes] = [Schema.Struct(fields), Line].map((line) =>
+      SchemaLock.lock([EventType.make("A", { lines: Schema.Array(line) })]).types[0]?.shapes[0]?.checks
+    )
+    assert.deepStrictEqual(classes, plain)
+    assert.deepStrictEqual(plain, [`data.lines[].name: isPattern {"flags":"","source":"^a"}`])
+  })
+
+  it("describes a schema that holds itself", () => {
+    interface Tree {
+      readonly name: string
+      readonly children: ReadonlyArray<Tree>
+    }
+    const name = Schema.String.check(Schema.isPattern(/^a/))
+    const Tree = Schema.Struct({ name, children: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree)) })
+      .annotate({ identifier: "Tree" })
+    assert.deepStrictEqual(
+      SchemaLock.lock([EventType.make("A", { tree: Tree })]).types[0]?.shapes[0]?.checks,
+      [`data.tree.name: isPattern {"flags":"","source":"^a"}`]
+    )
   })
 
   it("is read back, or says why not", () => {
     for (const text of ["", "{", "[]", `{"format":2,"types":[]}`, `{"format":1}`]) {
       assert.strictEqual(Result.getOrThrow(Result.flip(SchemaLock.fromText(text)))._tag, "LockInvalid", text)
+    }
+  })
+
+  it("that holds a version twice is none, as after a bad merge", () => {
+    const shape = { version: 1, schema: null, checks: [] }
+    for (
+      const types of [
+        [{ name: "A", shapes: [shape, { ...shape, schema: {} }] }],
+        [{ name: "A", shapes: [shape] }, { name: "A", shapes: [shape] }]
+      ]
+    ) {
+      const text = SchemaLock.toText({ format: 1, types })
+      assert.strictEqual(
+        Result.getOrThrow(Result.flip(SchemaLock.fromText(text))).message,
+        `This is not a schema lock: "A", version 1, is in it twice`
+      )
     }
   })
 })
@@ -89,7 +147,8 @@ describe("check", () => {
     const before = {
       a: Schema.String,
       b: Schema.optionalKey(Schema.Finite),
-      c: Schema.Array(Schema.Literals(["x", "y"]))
+      c: Schema.Array(Schema.Literals(["x", "y"])),
+      e: Schema.String.check(Schema.isMinLength(5), Schema.makeFilter((text) => text !== ""))
     }
     const lock = SchemaLock.lock([EventType.make("A", before)])
     const edits: ReadonlyArray<Schema.Struct.Fields & EventType.ShapeInput> = [
@@ -98,12 +157,17 @@ describe("check", () => {
       { ...before, a: Schema.NullOr(Schema.String) },
       { ...before, a: Schema.String.check(Schema.isMaxLength(5)) },
       { ...before, a: Schema.String.check(Schema.makeFilter((text) => text !== "")) },
+      { ...before, a: Schema.String.check(Schema.isPattern(/^a/)) },
+      { ...before, a: Schema.DateTimeUtcFromString },
+      { ...before, a: Schema.Trim },
+      { ...before, e: before.e.check(Schema.makeFilter((text) => text !== "a")) },
+      { ...before, e: Schema.String.check(Schema.isMinLength(6), Schema.makeFilter((text) => text !== "")) },
       { ...before, b: Schema.Finite },
       { ...before, b: Schema.optionalKey(Schema.Int) },
       { ...before, c: Schema.Array(Schema.Literals(["x"])) },
       { ...before, d: Schema.optionalKey(Schema.Json) },
       { ...before, title: Schema.optionalKey(Schema.String) },
-      { a: before.a, b: before.b }
+      { a: before.a, b: before.b, e: before.e }
     ]
     for (const [index, fields] of edits.entries()) {
       assert.deepStrictEqual(

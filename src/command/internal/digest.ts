@@ -1,6 +1,7 @@
 /**
  * Names that are made of what they name: the same each time, and of nothing else.
  */
+import * as Redacted from "effect/Redacted"
 import { hash } from "node:crypto"
 import type { EventId } from "../../event/Event.ts"
 
@@ -24,8 +25,9 @@ export const eventIdsOf = (commandId: string): (index: number) => EventId => {
 
 /**
  * Digest of a command, whatever order its keys were written in, or `undefined`
- * when it cannot be told apart from others: it holds a function, a symbol or
- * itself.
+ * when it cannot be told apart from others: it holds a function, a symbol,
+ * itself, or an object that shows nothing of what it is. A secret is refused too:
+ * the digest is stored, and a short secret can be found by it.
  */
 export const digestCommand = (command: unknown): string | undefined => {
   try {
@@ -65,11 +67,13 @@ const canonicalObject = (value: object, depth: number): string => {
     return `[${Array.from(value, (item) => canonical(item, depth)).join(",")}]`
   }
   if (value instanceof Map) return `Map${canonical([...value], depth)}`
+  if (Redacted.isRedacted(value)) throw new TypeError("not shown")
   if ("toJSON" in value && typeof value.toJSON === "function") return canonical(value.toJSON(), depth)
   if (ArrayBuffer.isView(value)) {
     return `[${new Uint8Array(value.buffer, value.byteOffset, value.byteLength).join(",")}]`
   }
   const entries = Object.entries(value).filter(([, member]) => member !== undefined)
+  if (entries.length === 0 && Object.prototype.toString.call(value) !== "[object Object]") throw new TypeError("opaque")
   return `{${
     entries
       .sort(([a], [b]) => a < b ? -1 : 1)

@@ -99,7 +99,9 @@ const attempt = <Command, State, E extends TypedEvent, Rejection>(
 ): Answer<State, E, Rejection> => {
   const { command, decide, expected, sight } = task
   if (!isMet(expected, revisionOf(sight))) {
-    return refuse(task, new RevisionConflict({ streamId: sight.streamId, expected, actual: revisionOf(sight) }))
+    return sight.revision < 0 && expected !== "noStream"
+      ? findHidden(task)
+      : refuse(task, unmet(task, revisionOf(sight)))
   }
   let decision: Decision<E, Rejection>
   try {
@@ -189,16 +191,19 @@ const overcome = <Command, State, E extends TypedEvent, Rejection>(
 const catchUp = <Command, State, E extends TypedEvent, Rejection>(
   task: Task<Command, State, E, Rejection>
 ): Answer<State, E, Rejection> => {
-  const { command, conflict, decided, loader, rebase, sight } = task
-  if (conflict?.streamId === sight.streamId && (conflict.actual ?? -1) < sight.revision) {
-    return Effect.flatMap(loader.readAgain(sight), () => attempt(task))
-  }
+  const { command, conflict, decided, expected, loader, rebase, sight } = task
+  const isOwn = conflict?.streamId === sight.streamId
+  const known = isOwn ? conflict.actual : undefined
+  if (isOwn && (known ?? -1) < sight.revision) return Effect.flatMap(loader.readAgain(sight), () => attempt(task))
+  // what the caller knows is wrong, whatever the events in between are
+  if (isOwn && !isMet(expected, known)) return orOriginal(task, () => Effect.fail(unmet(task, known)))
   if (rebase === undefined || decided === undefined) {
-    return Effect.flatMap(loader.readOn(sight), () => attempt(task))
+    return Effect.flatMap(loader.readOn(sight, known), () => attempt(task))
   }
   const { state } = sight
   const events: Array<Recorded<E>> = []
-  return Effect.flatMap(loader.readOn(sight, events), () => {
+  return Effect.flatMap(loader.readOn(sight, known, events), () => {
+    if (!isMet(expected, revisionOf(sight))) return attempt(task)
     try {
       return rebase({ command, state, decided, events }) ? append(task, decided) : attempt(task)
     } catch (cause) {
@@ -206,6 +211,20 @@ const catchUp = <Command, State, E extends TypedEvent, Rejection>(
     }
   })
 }
+
+/** The caller knows of events, and none are shown: either there are none, or they were truncated. */
+const findHidden = <Command, State, E extends TypedEvent, Rejection>(
+  task: Task<Command, State, E, Rejection>
+): Answer<State, E, Rejection> =>
+  Effect.flatMap(task.store.describeStream(task.sight.streamId), (stream) =>
+    stream._tag === "None"
+      ? refuse(task, unmet(task, undefined))
+      : Effect.flatMap(task.loader.readOn(task.sight, stream.value.revision), () => attempt(task)))
+
+const unmet = (
+  { expected, sight: { streamId } }: Pick<Task<never, unknown, never, unknown>, "expected" | "sight">,
+  actual: Revision | undefined
+): RevisionConflict => new RevisionConflict({ streamId, expected, actual })
 
 /** An earlier append with the same ids: of this command, or of a decision that gives its events ids of its own. */
 const repeated = <Command, State, E extends TypedEvent, Rejection>(

@@ -44,14 +44,27 @@ export const makeSight = <State>(streamId: StreamId, initial: State): Sight<Stat
   loadMillis: 0
 })
 
-/** Folds events of the stream into its state, as far as they fold; keeps them decoded where `kept` is given. */
+/** Begins anew, as what was folded is not shown any more: the stream was truncated. */
+export const restart = <State>(sight: Sight<State>, initial: State): void => {
+  sight.state = initial
+  sight.revision = -1
+  sight.firstRevision = -1
+  sight.snapshotRevision = -1
+}
+
+/**
+ * Folds events of the stream into its state, as far as they fold; keeps them
+ * decoded where `kept` is given. Where there is a gap before them the state
+ * begins with them: whatever was before was truncated.
+ */
 export const foldInto = <State, E extends TypedEvent>(
-  { evolve, registry }: Rules<State, E>,
+  { evolve, initial, registry }: Rules<State, E>,
   sight: Sight<State>,
   events: ReadonlyArray<RecordedEvent>,
   kept?: Array<Recorded<E>>
 ): DecodeError | DecisionFailed | undefined => {
   for (const event of events) {
+    if (sight.revision >= 0 && event.revision > sight.revision + 1) restart(sight, initial)
     const decoded = registry.decode(event)
     if (decoded._tag === "Failure") return decoded.failure
     if (decoded.success._tag === "Some") {

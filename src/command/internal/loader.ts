@@ -9,14 +9,23 @@ import type { StreamId } from "../../event/StreamId.ts"
 import type { LoadedState, Snapshots } from "../../snapshot/Snapshots.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { LoadError } from "../CommandError.ts"
-import { foldInto, makeSight, type Rules, type Sight } from "./folding.ts"
+import { foldInto, makeSight, restart, type Rules, type Sight } from "./folding.ts"
 
 /** Loads states of one kind. */
 export interface Loader<State, E extends TypedEvent> {
   /** A state to decide on: from the cache as it is, else read up to the end of the stream. */
   readonly load: (streamId: StreamId) => Effect.Effect<Sight<State>, LoadError>
-  /** Moves a state forward to the end of the stream; keeps what came decoded where `kept` is given. */
-  readonly readOn: (sight: Sight<State>, kept?: Array<Recorded<E>>) => Effect.Effect<void, LoadError>
+  /** A state of a stream that is said not to be there: nothing is read. */
+  readonly unread: (streamId: StreamId) => Sight<State>
+  /**
+   * Moves a state forward to the end of the stream, which has come to `known` at
+   * least; keeps what came decoded where `kept` is given.
+   */
+  readonly readOn: (
+    sight: Sight<State>,
+    known?: Revision,
+    kept?: Array<Recorded<E>>
+  ) => Effect.Effect<void, LoadError>
   /** Reads a state anew from the beginning, without snapshots: the log contradicts them. */
   readonly readAgain: (sight: Sight<State>) => Effect.Effect<void, LoadError>
   /** Tells the snapshots of a load and of what was appended after it. */
@@ -29,7 +38,9 @@ export const makeLoader = <State, E extends TypedEvent>(
   rules: Rules<State, E>,
   snapshots: Snapshots<State> | undefined
 ): Loader<State, E> => {
-  const readOn = (sight: Sight<State>, kept?: Array<Recorded<E>>): Effect.Effect<void, LoadError> =>
+  const unread = (streamId: StreamId) => makeSight(streamId, rules.initial)
+
+  const readOn: Loader<State, E>["readOn"] = (sight, known, kept) =>
     Effect.clockWith((clock) => {
       const startedAt = clock.currentTimeNanosUnsafe()
       return Effect.map(
@@ -38,6 +49,11 @@ export const makeLoader = <State, E extends TypedEvent>(
           return fault === undefined ? Effect.void : Effect.fail(fault)
         }),
         () => {
+          // the events up to there were truncated
+          if (known !== undefined && known > sight.revision) {
+            restart(sight, rules.initial)
+            sight.revision = known
+          }
           sight.isCurrent = true
           sight.loadMillis += Number(clock.currentTimeNanosUnsafe() - startedAt) / NANOS_PER_MILLI
         }
@@ -45,7 +61,7 @@ export const makeLoader = <State, E extends TypedEvent>(
     })
 
   const load = (streamId: StreamId): Effect.Effect<Sight<State>, LoadError> => {
-    const sight = makeSight(streamId, rules.initial)
+    const sight = unread(streamId)
     return Effect.as(readOn(sight), sight)
   }
 
@@ -55,9 +71,10 @@ export const makeLoader = <State, E extends TypedEvent>(
       return readOn(sight)
     })
 
-  if (snapshots === undefined) return { load, readOn, readAgain, report: () => Effect.void }
+  if (snapshots === undefined) return { load, unread, readOn, readAgain, report: () => Effect.void }
 
   return {
+    unread,
     readOn,
     readAgain: (sight) => Effect.andThen(snapshots.invalidate(sight.streamId), readAgain(sight)),
     load: (streamId) =>

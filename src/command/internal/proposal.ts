@@ -12,7 +12,7 @@ import type { AppendResult } from "../../store/EventStore.ts"
 import type { DecodeError, EncodeError } from "../../version/VersionError.ts"
 import type { DecisionFailed } from "../CommandError.ts"
 import type { Appended } from "../Executed.ts"
-import { evolveFailed, type Rules } from "./folding.ts"
+import { evolveFailed, ruleFailed, type Rules } from "./folding.ts"
 import { eventIdOf, metadataOf, type Request } from "./request.ts"
 
 /** Events that are ready to append, and the state that they will leave behind. */
@@ -39,11 +39,54 @@ export type ProposalError = EncodeError | DecodeError | DecisionFailed
  * what was encoded, decoded again. Nothing that does not fold is appended.
  */
 export const propose = <State, E extends TypedEvent>(
-  { evolve, registry }: Rules<State, E>,
+  rules: Rules<State, E>,
   request: Request,
   place: Place<State>,
   decided: ReadonlyArray<Proposed<E>>,
   firstIndex = 0
+): Result.Result<Proposal<State, E>, ProposalError> => {
+  try {
+    return proposeEvents(rules, request, place, decided, firstIndex)
+  } catch (cause) {
+    // what was decided holds something that is no event
+    return Result.fail(ruleFailed("decide", undefined, place, cause))
+  }
+}
+
+/** The events of a proposal, now that they stand somewhere. */
+export const toAppended = <E extends TypedEvent>(
+  events: ReadonlyArray<Recorded<E>>,
+  { firstPosition, firstRevision }: Pick<AppendResult, "firstPosition" | "firstRevision">
+): ReadonlyArray<Appended<E>> =>
+  events.map((event, index) => {
+    const { data, id, metadata, storedVersion, streamId, tags, type, version } = event as Recorded<TypedEvent>
+    const appended: Appended<TypedEvent> = {
+      position: (firstPosition + index) as Position,
+      streamId,
+      revision: (firstRevision + index) as Revision,
+      id,
+      type,
+      version,
+      storedVersion,
+      data,
+      metadata,
+      tags
+    }
+    return appended as Appended<E>
+  })
+
+/** Recorded events, without what only the store knows. */
+export const withoutTime = <E extends TypedEvent>(events: ReadonlyArray<Recorded<E>>): ReadonlyArray<Appended<E>> =>
+  events.flatMap((event) => toAppended<E>([event], { firstPosition: event.position, firstRevision: event.revision }))
+
+// internal
+
+const proposeEvents = <State, E extends TypedEvent>(
+  { evolve, registry }: Rules<State, E>,
+  request: Request,
+  place: Place<State>,
+  decided: ReadonlyArray<Proposed<E>>,
+  firstIndex: number
 ): Result.Result<Proposal<State, E>, ProposalError> => {
   const encoded: Array<ProposedEvent> = []
   const events: Array<Recorded<E>> = []
@@ -78,34 +121,6 @@ export const propose = <State, E extends TypedEvent>(
   }
   return Result.succeed({ encoded, events, state })
 }
-
-/** The events of a proposal, now that they stand somewhere. */
-export const toAppended = <E extends TypedEvent>(
-  events: ReadonlyArray<Recorded<E>>,
-  { firstPosition, firstRevision }: Pick<AppendResult, "firstPosition" | "firstRevision">
-): ReadonlyArray<Appended<E>> =>
-  events.map((event, index) => {
-    const { data, id, metadata, storedVersion, streamId, tags, type, version } = event as Recorded<TypedEvent>
-    const appended: Appended<TypedEvent> = {
-      position: (firstPosition + index) as Position,
-      streamId,
-      revision: (firstRevision + index) as Revision,
-      id,
-      type,
-      version,
-      storedVersion,
-      data,
-      metadata,
-      tags
-    }
-    return appended as Appended<E>
-  })
-
-/** Recorded events, without what only the store knows. */
-export const withoutTime = <E extends TypedEvent>(events: ReadonlyArray<Recorded<E>>): ReadonlyArray<Appended<E>> =>
-  events.flatMap((event) => toAppended<E>([event], { firstPosition: event.position, firstRevision: event.revision }))
-
-// internal
 
 /** What only the store knows. */
 const UNKNOWN = { position: START, recordedAt: DateTime.makeUnsafe(0) }

@@ -84,7 +84,7 @@ export const writeWithKeys = <State, E extends TypedEvent>(
   try {
     let { state } = sight
     for (const event of events) {
-      reservations.push(...keysOf(event, state))
+      for (const reservation of keysOf(event, state)) reservations.push(checked(reservation))
       state = evolve(state, event)
     }
   } catch (cause) {
@@ -113,6 +113,17 @@ const LOOKUPS = 8
 const ownerIn = ({ data, type }: RecordedEvent): StreamId | undefined => {
   const decoded = type === KeyReserved.name ? Schema.decodeUnknownOption(KeyReserved.schema)(data) : Option.none()
   return Option.isSome(decoded) ? decoded.value.owner : undefined
+}
+
+/** Throws what is no reservation: a key that was left out by mistake would be everybody's. */
+const checked = (reservation: Reservation): Reservation => {
+  const { _tag, key, scope } = reservation
+  const isSound = (_tag === "Reserve" || _tag === "Release") && typeof scope === "string" && scope !== "" &&
+    typeof key === "string"
+  if (!isSound) {
+    throw new TypeError("expected what Uniqueness.reserve or Uniqueness.release gave, with a scope and a key")
+  }
+  return reservation
 }
 
 const readHolders = (store: EventStore["Service"], reservations: ReadonlyArray<Reservation>) =>

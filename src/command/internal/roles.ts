@@ -9,6 +9,7 @@ import type { RecordedEvent } from "../../event/Event.ts"
 import type { Proposed, TypedEvent } from "../../event/EventType.ts"
 import { InvalidInput } from "../../event/InvalidInput.ts"
 import type { Position, Revision } from "../../event/Revision.ts"
+import type { StreamId } from "../../event/StreamId.ts"
 import type { AppendAllOptions, AppendResult, EventStore } from "../../store/EventStore.ts"
 import { IdempotencyConflict, RevisionConflict } from "../../store/EventStoreError.ts"
 import type { CommandError, LoadError } from "../CommandError.ts"
@@ -88,13 +89,13 @@ const loadParts = <Command, Rejection>(
   command: Command
 ): Effect.Effect<ReadonlyArray<Part>, LoadError> =>
   Effect.suspend(() => {
-    let named: Readonly<Record<string, string>>
+    let roles: ReadonlyArray<{ readonly backing: RoleBacking; readonly streamId: StreamId | InvalidInput }>
     try {
-      named = ids(command)
+      const named = ids(command)
+      roles = backings.map((backing) => ({ backing, streamId: toStreamId(backing.category, named[backing.role]) }))
     } catch (cause) {
       return Effect.fail(ruleFailed("ids", tagOf(command), undefined, cause))
     }
-    const roles = backings.map((backing) => ({ backing, streamId: toStreamId(backing.category, named[backing.role]) }))
     const fault = roles.find(({ streamId }) => streamId instanceof InvalidInput)?.streamId
     if (fault instanceof InvalidInput) return Effect.fail(fault)
     return Effect.forEach(Map.groupBy(roles, ({ streamId }) => streamId), ([streamId, [first, ...others]]) =>
@@ -118,7 +119,7 @@ const readOn = (parts: ReadonlyArray<Part>, conflict: RevisionConflict | undefin
     ({ backing: { loader }, sight }) =>
       conflict?.streamId === sight.streamId && (conflict.actual ?? -1) < sight.revision
         ? loader.readAgain(sight)
-        : loader.readOn(sight),
+        : loader.readOn(sight, conflict?.streamId === sight.streamId ? conflict.actual : undefined),
     { concurrency: LOADS, discard: true }
   )
 
@@ -136,6 +137,8 @@ const attemptRoles = <Command, Rejection>(
   return Effect.matchEffect(decided, {
     onFailure: (rejection) => confirm(Effect.fail(rejection)),
     onSuccess: (events) => {
+      const fault = faultOf(events, states)
+      if (fault !== undefined) return confirm(Effect.fail(broken(fault)))
       const plan = planOf(parts, request, events)
       if ("_tag" in plan) return confirm(Effect.fail(plan))
       if (plan.count === 0) return confirm(Effect.succeed(outcomeOf(parts, plan, undefined)))
@@ -151,6 +154,15 @@ const attemptRoles = <Command, Rejection>(
       })
     }
   })
+}
+
+/** What makes a decision none: events for a role that there is not would be lost. */
+const faultOf = (decided: unknown, states: Readonly<Record<string, unknown>>): TypeError | undefined => {
+  if (typeof decided !== "object" || decided === null) return new TypeError("a decision is an object of events by role")
+  const other = Object.entries(decided).find(([role, events]) =>
+    !Object.hasOwn(states, role) || (events !== undefined && !Array.isArray(events))
+  )
+  return other && new TypeError(`${other[0]} is no role, or what is decided for it is no array`)
 }
 
 /** What is to be appended, and what it makes of each stream. */
@@ -193,7 +205,7 @@ const learn = (parts: ReadonlyArray<Part>, { proposals }: Plan): Effect.Effect<v
   Effect.forEach(parts, (part) => {
     const { backing, sight } = part
     const { events = [], state = sight.state } = proposals.get(part) ?? {}
-    if (sight.firstRevision < 0 && events.length > 0) sight.firstRevision = 0
+    if (sight.firstRevision < 0 && events.length > 0) sight.firstRevision = sight.revision + 1
     sight.revision += events.length
     sight.state = state
     return backing.loader.report(sight, events.length)

@@ -26,23 +26,24 @@ export const jsonSchemaOf = (schema: Schema.Codec<unknown, unknown>): Schema.Jso
 }
 
 /**
- * The checks of the stored side that JSON Schema cannot see, by what they expect:
- * such a check that comes or goes is seen, the code inside is not.
+ * What JSON Schema does not say of a shape, each by where it stands: checks of
+ * the stored side, and what the stored values are read as. Of a check of the
+ * writer's own it is what that expects; the code inside is not seen.
  */
-export const opaqueChecksOf = (schema: Schema.Codec<unknown, unknown>): ReadonlyArray<string> => {
-  const found: Array<string> = []
-  walk(SchemaRepresentation.toRepresentation(schema.ast), "data", (node, path) => {
-    if (node["_tag"] !== "Filter" || node["representation"] !== undefined) return
-    found.push(`${path}: ${expectedIn(node["annotations"]) ?? "a check"}`)
-  })
-  return found.toSorted()
+export const unsaidOf = (schema: Schema.Codec<unknown, unknown>): ReadonlyArray<string> => {
+  const stored = describeNodes(schema.ast)
+  const known = new Set(stored.map(toLine))
+  const read = describeNodes(SchemaAST.toType(schema.ast)).filter((described) => !known.has(toLine(described)))
+  return [
+    ...stored.filter(({ isSaid }) => !isSaid).map(toLine),
+    ...read.map(({ path, what }) => toLine({ path, what: `read as ${what}` }))
+  ].toSorted()
 }
 
 /** Where the stored side of a shape holds what JSON has not, or `undefined`. */
 export const notJsonIn = (schema: Schema.Codec<unknown, unknown>): string | undefined => {
   let found: string | undefined
-  const { references, representation } = SchemaRepresentation.toRepresentation(schema.ast)
-  walk({ representation, references }, "data", (node, path) => {
+  walkAll(schema.ast, (node, path) => {
     const kind = foreignKind(node)
     if (kind !== undefined) found ??= `${path} is stored as ${kind}`
   })
@@ -113,28 +114,108 @@ const withoutProse = (value: Schema.Json, areNames = false): Schema.Json => {
   )
 }
 
-/** Visits each tagged node of a representation, with the path of the data that it describes. */
-const walk = (value: unknown, path: string, visit: (node: Node, path: string) => void): void => {
+interface Described {
+  readonly path: string
+  /** `isBetween {"maximum":9,"minimum":1}` */
+  readonly what: string
+  /** Whether JSON Schema says it too. */
+  readonly isSaid: boolean
+}
+
+const toLine = ({ path, what }: Pick<Described, "path" | "what">): string => `${path}: ${what}`
+
+/** Says of every node what it is, and of every check what it expects. */
+const describeNodes = (ast: SchemaAST.AST): ReadonlyArray<Described> => {
+  const found: Array<Described> = []
+  walkAll(ast, (node, path) => {
+    const what = node["_tag"] === "Filter" ? checkIn(node) : kindOf(node)
+    if (what !== undefined) found.push({ path, what, isSaid: node["_tag"] !== "Filter" || isSaid(node) })
+  })
+  return found
+}
+
+interface Named {
+  readonly id: string
+  readonly payload: Readonly<Record<string, unknown>> | null
+}
+
+const checkIn = (node: Node): string => {
+  const named = node["representation"] as Named | undefined
+  if (named === undefined) return expectedIn(node["annotations"]) ?? "a check"
+  const name = named.id.replace(LIBRARY, "")
+  return named.payload === null ? name : `${name} ${canonicalJson(plain(named.payload))}`
+}
+
+/** Whether JSON Schema shows every edit of a check: it has no patterns but those with the flag `u`, and rounds lengths. */
+const isSaid = (node: Node): boolean => {
+  const named = node["representation"] as Named | undefined
+  const name = named?.id.replace(LIBRARY, "") ?? ""
+  return SAID.has(name) || (name === "isMinLength" && named?.payload?.["minLength"] === 1)
+}
+
+const LIBRARY = /^effect\/schema\//
+
+const SAID = new Set([
+  "isInt",
+  "isFinite",
+  "isGreaterThan",
+  "isGreaterThanOrEqualTo",
+  "isLessThan",
+  "isLessThanOrEqualTo",
+  "isBetween",
+  "isMultipleOf",
+  "isMaxLength"
+])
+
+/** What kind of value a node is; `undefined` for what is known from its parts, and for classes, which are their fields. */
+const kindOf = (node: Node): string | undefined => {
+  switch (node["_tag"]) {
+    case "FilterGroup":
+    case "Reference":
+    case "Suspend":
+    case "Union":
+      return undefined
+    case "Declaration":
+      return (node["representation"] as Named | undefined)?.id.replace(LIBRARY, "")
+    case "Literal":
+      return String(node["literal"])
+    default:
+      return String(node["_tag"]).toLowerCase()
+  }
+}
+
+type Visit = (node: Node, path: string) => void
+
+/** Visits each tagged node of a schema, with the path of the data that it describes; one that is used twice, once. */
+const walkAll = (ast: SchemaAST.AST, visit: Visit): void => {
+  const { references, representation } = SchemaRepresentation.toRepresentation(ast)
+  walk(representation, "data", visit, new Map(Object.entries(references)))
+}
+
+/** `unseen` holds what was referred to, until it is visited. */
+const walk = (value: unknown, path: string, visit: Visit, unseen: Map<string, unknown>): void => {
   if (typeof value !== "object" || value === null) return
   if (Array.isArray(value)) {
-    for (const inner of value) walk(inner, path, visit)
+    for (const inner of value) walk(inner, path, visit, unseen)
     return
   }
   const node = value as Node
   if (typeof node["_tag"] === "string") visit(node, path)
-  if ("representation" in node && "references" in node) {
-    walk(node["representation"], path, visit)
-    for (const [name, inner] of Object.entries(node["references"] as Node)) walk(inner, `<${name}>`, visit)
+  if (node["_tag"] === "Reference") {
+    const name = String(node["$ref"])
+    const target = unseen.get(name)
+    unseen.delete(name)
+    walk(target, path, visit, unseen)
     return
   }
   for (const [key, inner] of Object.entries(node)) {
     if (key === "annotations" || key === "representation") continue
     if (key === "propertySignatures") {
       for (const property of inner as ReadonlyArray<PropertySignature>) {
-        walk(allowAbsent(property), `${path}.${String(property.name)}`, visit)
+        walk(allowAbsent(property), `${path}.${String(property.name)}`, visit, unseen)
       }
     } else {
-      walk(inner, key === "rest" ? `${path}[]` : key === "indexSignatures" ? `${path}{}` : path, visit)
+      walk(inner, key === "rest" ? `${path}[]` : key === "indexSignatures" ? `${path}{}` : path, visit, unseen)
     }
   }
 }
