@@ -40,6 +40,10 @@ GRANT UPDATE (position, recorded_at, id_horizon) ON event_store.head TO event_st
 -- A snapshot can be made again from its events.
 GRANT INSERT, UPDATE, DELETE ON event_store.snapshots TO event_store_writer;
 
+-- A projection can be built again from the log. Its own tables are made, and granted, where they stand.
+GRANT INSERT, UPDATE, DELETE ON event_store.projections, event_store.projection_states, event_store.projection_parked
+  TO event_store_writer;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store TO event_store_writer;
 
 REVOKE EXECUTE ON FUNCTION event_store.create_events_partition(date), event_store.ensure_events_partitions(integer),

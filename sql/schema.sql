@@ -9,6 +9,9 @@ table events_default partition DEFAULT
 table functions
 table head with fillfactor=10
 table migrations
+table projection_parked
+table projection_states with fillfactor=70
+table projections with fillfactor=20
 table snapshots
 table streams with fillfactor=70
 column event_tags.position bigint not null
@@ -45,6 +48,39 @@ column head.recorded_at timestamp with time zone not null
 column migrations.applied_at timestamp with time zone not null default clock_timestamp()
 column migrations.checksum text not null
 column migrations.name text not null
+column projection_parked.attempts integer not null
+column projection_parked.id uuid not null
+column projection_parked.key text collate C not null
+column projection_parked.parked_at timestamp with time zone not null default clock_timestamp()
+column projection_parked.position bigint not null
+column projection_parked.projection text collate C not null
+column projection_parked.reason text not null
+column projection_parked.revision integer not null
+column projection_parked.stream text collate C not null
+column projection_parked.type text collate C not null
+column projection_parked.version smallint not null
+column projection_states.key text collate C not null
+column projection_states.projection text collate C not null
+column projection_states.state json not null
+column projection_states.version smallint not null
+column projections.definition text not null
+column projections.digest text not null default '0000000000000000'::text
+column projections.epoch bigint not null default 0
+column projections.events bigint not null default 0
+column projections.failed_position bigint
+column projections.failure text
+column projections.failures bigint not null default 0
+column projections.first_failed_at timestamp with time zone
+column projections.incarnation uuid not null
+column projections.is_set_up boolean not null default false
+column projections.last_failed_at timestamp with time zone
+column projections.leased_until timestamp with time zone
+column projections.name text collate C not null
+column projections.owner text
+column projections.position bigint not null default 0
+column projections.status text not null default 'running'::text
+column projections.updated_at timestamp with time zone not null default clock_timestamp()
+column projections.version smallint not null
 column snapshots.bytes bytea not null
 column snapshots.compression text not null
 column snapshots.digest bytea not null
@@ -70,6 +106,15 @@ constraint event_tags.event_tags_pkey PRIMARY KEY (tag, "position")
 constraint functions.functions_pkey PRIMARY KEY (name)
 constraint head.head_pkey PRIMARY KEY (id)
 constraint migrations.migrations_pkey PRIMARY KEY (name)
+constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, "position")
+constraint projection_states.projection_states_key_check CHECK ((octet_length(key) <= 512))
+constraint projection_states.projection_states_pkey PRIMARY KEY (projection, version, key)
+constraint projections.projections_digest_check CHECK ((digest ~ '^[0-9a-f]{16}$'::text))
+constraint projections.projections_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))
+constraint projections.projections_pkey PRIMARY KEY (name, version)
+constraint projections.projections_position_check CHECK (("position" >= 0))
+constraint projections.projections_status_check CHECK ((status = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text])))
+constraint projections.projections_version_check CHECK ((version > 0))
 constraint snapshots.snapshots_check CHECK (((first_revision >= 0) AND (first_revision <= revision)))
 constraint snapshots.snapshots_fingerprint_check CHECK ((octet_length(fingerprint) = 64))
 constraint snapshots.snapshots_kind_check CHECK (((octet_length(kind) >= 1) AND (octet_length(kind) <= 512)))
@@ -83,6 +128,9 @@ CREATE UNIQUE INDEX events_default_stream_revision ON events_default USING btree
 CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)
 CREATE UNIQUE INDEX head_pkey ON head USING btree (id)
 CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)
+CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, "position")
+CREATE UNIQUE INDEX projection_states_pkey ON projection_states USING btree (projection, version, key)
+CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version)
 CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream, kind, fingerprint, revision)
 CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)
 CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()

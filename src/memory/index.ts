@@ -5,5 +5,6 @@
  */
 export * from "./MemoryEventStore.ts"
 
+export * as MemoryCheckpointStore from "./MemoryCheckpointStore.ts"
 export * as MemorySnapshotStore from "./MemorySnapshotStore.ts"
 export * as MemoryStoreAdmin from "./MemoryStoreAdmin.ts"

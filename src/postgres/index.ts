@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as PgCheckpointStore from "./PgCheckpointStore.ts"
 export * as PgEventStore from "./PgEventStore.ts"
 export * as PgMigrations from "./PgMigrations.ts"
 export * as PgSnapshotStore from "./PgSnapshotStore.ts"

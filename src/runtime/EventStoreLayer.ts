@@ -11,16 +11,19 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
+import * as MemoryCheckpointStore from "../memory/MemoryCheckpointStore.ts"
 import * as MemoryEventStore from "../memory/MemoryEventStore.ts"
 import * as MemorySnapshotStore from "../memory/MemorySnapshotStore.ts"
 import * as MemoryStoreAdmin from "../memory/MemoryStoreAdmin.ts"
 import * as PgliteClient from "../pglite/PgliteClient.ts"
 import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
+import * as PgCheckpointStore from "../postgres/PgCheckpointStore.ts"
 import * as PgEventStore from "../postgres/PgEventStore.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
 import * as PgSnapshotStore from "../postgres/PgSnapshotStore.ts"
 import * as PgStoreAdmin from "../postgres/PgStoreAdmin.ts"
 import * as PgTransaction from "../postgres/PgTransaction.ts"
+import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
@@ -34,8 +37,8 @@ import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<EventStore | SnapshotStore | StoreAdmin> = Layer.mergeAll(
-  Layer.provideMerge(MemorySnapshotStore.layer, MemoryEventStore.layer),
+export const layerMemory: Layer.Layer<CheckpointStore | EventStore | SnapshotStore | StoreAdmin> = Layer.mergeAll(
+  Layer.provideMerge(Layer.merge(MemorySnapshotStore.layer, MemoryCheckpointStore.layer), MemoryEventStore.layer),
   MemoryStoreAdmin.layer
 )
 
@@ -80,6 +83,7 @@ export interface PgliteStoreOptions extends SchemaOptions, PgliteClient.PgliteOp
  * @since 0.1.0
  */
 export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
+  | CheckpointStore
   | EventStore
   | SnapshotStore
   | StoreAdmin
@@ -135,7 +139,13 @@ export interface PostgresStoreOptions extends SchemaOptions {
  * @since 0.1.0
  */
 export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
-  EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction | PgClient.PgClient | SqlClient,
+  | CheckpointStore
+  | EventStore
+  | SnapshotStore
+  | StoreAdmin
+  | PgTransaction.PgTransaction
+  | PgClient.PgClient
+  | SqlClient,
   StorageError
 > => {
   const client = layerServer({
@@ -160,7 +170,7 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
  * @since 0.1.0
  */
 export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
-  EventStore | SnapshotStore | StoreAdmin,
+  CheckpointStore | EventStore | SnapshotStore | StoreAdmin,
   StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > => {
   const parsed = parseStoreUrl(url)
@@ -185,7 +195,7 @@ export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
  * @since 0.1.0
  */
 export const layerConfig: Layer.Layer<
-  EventStore | SnapshotStore | StoreAdmin,
+  CheckpointStore | EventStore | SnapshotStore | StoreAdmin,
   Config.ConfigError | StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.Redacted("EVENT_STORE_URL").pipe(Config.withDefault(Redacted.make("pglite:.event-store")))
@@ -206,12 +216,13 @@ const stores = <R>(
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
 ): Layer.Layer<
-  EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction,
+  CheckpointStore | EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction,
   StorageError,
   R | PgClient.PgClient
 > => {
   const parts = Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
+    PgCheckpointStore.layer,
     PgSnapshotStore.layer,
     PgStoreAdmin.layer(storage),
     PgTransaction.layer

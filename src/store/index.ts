@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 export * from "./AppendRequest.ts"
+export * from "./CheckpointStore.ts"
+export * from "./EventDigest.ts"
 export * from "./EventStore.ts"
 export * from "./EventStoreError.ts"
 export * from "./fromStorage.ts"

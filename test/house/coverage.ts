@@ -78,6 +78,14 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/testing/AssertionFailed.ts": "test/testing/DeciderSpec.test.ts",
   "src/testing/internal/": "test/testing/DeciderSpec.test.ts",
 
+  "src/projection/": "test/projection/ProjectionSuite.ts",
+  "src/store/CheckpointStore.ts": "test/projection/CheckpointSuite.ts",
+  "src/store/EventDigest.ts": "test/projection/EventDigest.test.ts",
+  "src/memory/MemoryCheckpointStore.ts": "test/projection/memory.test.ts",
+  "src/postgres/PgCheckpointStore.ts": "test/projection/postgres.test.ts",
+  "src/postgres/internal/projectionSession.ts": "test/projection/kills.test.ts",
+  "src/postgres/internal/projectionStatements.ts": "test/projection/postgres.test.ts",
+
   "src/migration/CopyError.ts": "test/migration/StoreCopy.test.ts",
   "src/migration/CopyReport.ts": "test/migration/StoreCopy.test.ts",
   "src/migration/internal/": "test/migration/StoreCopy.test.ts",

@@ -131,6 +131,65 @@ FROM event_store.events`
       `ALTER TABLE event_store.snapshots ALTER bytes SET STORAGE EXTERNAL`,
       `CREATE INDEX snapshots_taken_at ON event_store.snapshots (taken_at)`
     ]
+  },
+  {
+    name: "0003_projections",
+    checksum: "7255100137f46670",
+    statements: [
+      `CREATE TABLE event_store.projections (
+  name text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 512),
+  -- a new version builds beside the old one
+  version smallint NOT NULL CHECK (version > 0),
+  -- what it reads and makes; another one under the same version is refused
+  definition text NOT NULL,
+  -- halted: by a failure, until it is started anew
+  status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'paused', 'halted')),
+  -- whether its tables were made
+  is_set_up boolean NOT NULL DEFAULT false,
+  -- every matching event up to here was seen, in this history
+  position bigint NOT NULL DEFAULT 0 CHECK (position >= 0),
+  incarnation uuid NOT NULL,
+  -- how many events were seen, and the digest of which ones
+  events bigint NOT NULL DEFAULT 0,
+  digest text NOT NULL DEFAULT '0000000000000000' CHECK (digest ~ '^[0-9a-f]{16}$'),
+  -- the newest lease: a commit of an older epoch changes nothing
+  epoch bigint NOT NULL DEFAULT 0,
+  owner text,
+  leased_until timestamptz,
+  -- failures: how many, and the last one
+  failures bigint NOT NULL DEFAULT 0,
+  first_failed_at timestamptz,
+  last_failed_at timestamptz,
+  failed_position bigint,
+  failure text,
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (name, version)
+) WITH (fillfactor = 20)`,
+      `CREATE TABLE event_store.projection_states (
+  projection text COLLATE "C" NOT NULL,
+  version smallint NOT NULL,
+  -- empty for the one state of a projection without keys
+  key text COLLATE "C" NOT NULL CHECK (octet_length(key) <= 512),
+  state json NOT NULL,
+  PRIMARY KEY (projection, version, key)
+) WITH (fillfactor = 70)`,
+      `CREATE TABLE event_store.projection_parked (
+  projection text COLLATE "C" NOT NULL,
+  version smallint NOT NULL,
+  position bigint NOT NULL,
+  -- what must stay in order
+  key text COLLATE "C" NOT NULL,
+  id uuid NOT NULL,
+  type text COLLATE "C" NOT NULL,
+  stream text COLLATE "C" NOT NULL,
+  revision integer NOT NULL,
+  -- 0 for an event that waits behind another
+  attempts integer NOT NULL,
+  reason text NOT NULL,
+  parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (projection, version, position)
+)`
+    ]
   }
 ]
 
@@ -866,6 +925,8 @@ $$`,
   ON event_store.streams TO event_store_writer`,
   `GRANT UPDATE (position, recorded_at, id_horizon) ON event_store.head TO event_store_writer`,
   `GRANT INSERT, UPDATE, DELETE ON event_store.snapshots TO event_store_writer`,
+  `GRANT INSERT, UPDATE, DELETE ON event_store.projections, event_store.projection_states, event_store.projection_parked
+  TO event_store_writer`,
   `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store TO event_store_writer`,
   `REVOKE EXECUTE ON FUNCTION event_store.create_events_partition(date), event_store.ensure_events_partitions(integer),
   event_store.create_optional_index(text) FROM event_store_writer`,
@@ -881,6 +942,9 @@ export const catalog: ReadonlyArray<string> = [
   `table functions`,
   `table head with fillfactor=10`,
   `table migrations`,
+  `table projection_parked`,
+  `table projection_states with fillfactor=70`,
+  `table projections with fillfactor=20`,
   `table snapshots`,
   `table streams with fillfactor=70`,
   `column event_tags.position bigint not null`,
@@ -917,6 +981,39 @@ export const catalog: ReadonlyArray<string> = [
   `column migrations.applied_at timestamp with time zone not null default clock_timestamp()`,
   `column migrations.checksum text not null`,
   `column migrations.name text not null`,
+  `column projection_parked.attempts integer not null`,
+  `column projection_parked.id uuid not null`,
+  `column projection_parked.key text collate C not null`,
+  `column projection_parked.parked_at timestamp with time zone not null default clock_timestamp()`,
+  `column projection_parked.position bigint not null`,
+  `column projection_parked.projection text collate C not null`,
+  `column projection_parked.reason text not null`,
+  `column projection_parked.revision integer not null`,
+  `column projection_parked.stream text collate C not null`,
+  `column projection_parked.type text collate C not null`,
+  `column projection_parked.version smallint not null`,
+  `column projection_states.key text collate C not null`,
+  `column projection_states.projection text collate C not null`,
+  `column projection_states.state json not null`,
+  `column projection_states.version smallint not null`,
+  `column projections.definition text not null`,
+  `column projections.digest text not null default '0000000000000000'::text`,
+  `column projections.epoch bigint not null default 0`,
+  `column projections.events bigint not null default 0`,
+  `column projections.failed_position bigint`,
+  `column projections.failure text`,
+  `column projections.failures bigint not null default 0`,
+  `column projections.first_failed_at timestamp with time zone`,
+  `column projections.incarnation uuid not null`,
+  `column projections.is_set_up boolean not null default false`,
+  `column projections.last_failed_at timestamp with time zone`,
+  `column projections.leased_until timestamp with time zone`,
+  `column projections.name text collate C not null`,
+  `column projections.owner text`,
+  `column projections.position bigint not null default 0`,
+  `column projections.status text not null default 'running'::text`,
+  `column projections.updated_at timestamp with time zone not null default clock_timestamp()`,
+  `column projections.version smallint not null`,
   `column snapshots.bytes bytea not null`,
   `column snapshots.compression text not null`,
   `column snapshots.digest bytea not null`,
@@ -942,6 +1039,15 @@ export const catalog: ReadonlyArray<string> = [
   `constraint functions.functions_pkey PRIMARY KEY (name)`,
   `constraint head.head_pkey PRIMARY KEY (id)`,
   `constraint migrations.migrations_pkey PRIMARY KEY (name)`,
+  `constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, "position")`,
+  `constraint projection_states.projection_states_key_check CHECK ((octet_length(key) <= 512))`,
+  `constraint projection_states.projection_states_pkey PRIMARY KEY (projection, version, key)`,
+  `constraint projections.projections_digest_check CHECK ((digest ~ '^[0-9a-f]{16}$'::text))`,
+  `constraint projections.projections_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))`,
+  `constraint projections.projections_pkey PRIMARY KEY (name, version)`,
+  `constraint projections.projections_position_check CHECK (("position" >= 0))`,
+  `constraint projections.projections_status_check CHECK ((status = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text])))`,
+  `constraint projections.projections_version_check CHECK ((version > 0))`,
   `constraint snapshots.snapshots_check CHECK (((first_revision >= 0) AND (first_revision <= revision)))`,
   `constraint snapshots.snapshots_fingerprint_check CHECK ((octet_length(fingerprint) = 64))`,
   `constraint snapshots.snapshots_kind_check CHECK (((octet_length(kind) >= 1) AND (octet_length(kind) <= 512)))`,
@@ -955,6 +1061,9 @@ export const catalog: ReadonlyArray<string> = [
   `CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)`,
   `CREATE UNIQUE INDEX head_pkey ON head USING btree (id)`,
   `CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)`,
+  `CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, "position")`,
+  `CREATE UNIQUE INDEX projection_states_pkey ON projection_states USING btree (projection, version, key)`,
+  `CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version)`,
   `CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream, kind, fingerprint, revision)`,
   `CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)`,
   `CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()`,

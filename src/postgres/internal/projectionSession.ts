@@ -1,0 +1,98 @@
+import type { PgPoolConfig } from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "./reads.ts"
+
+/** Rows as arrays of values. */
+export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
+
+/** What became of the statements of a transaction, and of its COMMIT. */
+export interface Outcome {
+  /** One a statement; the first failure makes all later ones fail. */
+  readonly exits: ReadonlyArray<Exit.Exit<Rows, SqlError>>
+  /** `undefined` when it was rolled back. */
+  readonly commit: Exit.Exit<Rows, SqlError> | undefined
+}
+
+/** Sessions that run a whole transaction in two round trips. */
+export interface Sessions {
+  /**
+   * Sends all statements of a transaction at once; they run in their order. It
+   * is committed when `isGood` says so of what they answered.
+   */
+  readonly transact: (
+    statements: ReadonlyArray<Statement>,
+    isGood: (exits: ReadonlyArray<Exit.Exit<Rows, SqlError>>) => boolean
+  ) => Effect.Effect<Outcome, SqlError>
+}
+
+/** Makes sessions, `size` of them at most; connects when they are needed. */
+export const make = (config: PgPoolConfig, size: number): Effect.Effect<Sessions, never, Scope.Scope> =>
+  Effect.map(
+    Pool.makeWithTTL({
+      acquire: PgConnection.make({ ...config, multiplex: true }),
+      min: 0,
+      max: size,
+      timeToLive: IDLE
+    }),
+    (pool): Sessions => ({
+      transact: (statements, isGood) =>
+        Effect.scoped(Effect.flatMap(Pool.get(pool), (connection) =>
+          // whatever is left open on a session ends with it
+          Effect.onExit(
+            transact(connection, statements, isGood),
+            (exit) => isWhole(exit) ? Effect.void : discard(pool, connection)
+          )))
+    })
+  )
+
+/** The first statement that failed, and why. */
+export const firstFailure = (
+  exits: Outcome["exits"]
+): { readonly index: number; readonly error: SqlError } | undefined => {
+  for (const [index, exit] of exits.entries()) {
+    if (Exit.isSuccess(exit)) continue
+    const failure = exit.cause.reasons.find(Cause.isFailReason)
+    if (failure !== undefined) return { index, error: failure.error }
+  }
+  return undefined
+}
+
+// internal
+
+/** How long an unused session is kept. */
+const IDLE = "1 minute"
+
+const transact = Effect.fnUntraced(function*(
+  connection: PgConnection.PgConnection,
+  statements: ReadonlyArray<Statement>,
+  isGood: (exits: ReadonlyArray<Exit.Exit<Rows, SqlError>>) => boolean
+) {
+  // a session takes them in the order in which they are submitted, and runs them in that order
+  const [begin, ...exits] = yield* Effect.forEach(
+    [BEGIN, ...statements],
+    ({ parameters, text }) => Effect.exit(connection.queryValues(text, parameters)),
+    { concurrency: "unbounded" }
+  )
+  // a session that cannot begin is not used again
+  if (begin !== undefined && Exit.isFailure(begin)) return yield* Effect.failCause(begin.cause)
+  if (!isGood(exits)) {
+    yield* connection.queryValues("ROLLBACK")
+    return { exits, commit: undefined }
+  }
+  return { exits, commit: yield* Effect.exit(connection.queryValues("COMMIT")) }
+})
+
+const BEGIN: Statement = { text: "BEGIN ISOLATION LEVEL READ COMMITTED", parameters: [] }
+
+/** Whether the session is between two transactions, for sure. */
+const isWhole = (exit: Exit.Exit<Outcome, SqlError>): boolean =>
+  Exit.isSuccess(exit) && (exit.value.commit === undefined || Exit.isSuccess(exit.value.commit))
+
+const discard = (pool: Pool.Pool<PgConnection.PgConnection, SqlError>, connection: PgConnection.PgConnection) =>
+  Pool.invalidate(pool, connection)
