@@ -7,7 +7,6 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { BATCH_EVENTS_MAX } from "../event/Limits.ts"
 import * as Flags from "./Flags.ts"
 import { lazily } from "./internal/lazily.ts"
 import { migrateCommand } from "./internal/migrateCommands.ts"
@@ -54,15 +53,7 @@ const importCommand = () =>
       file: Argument.String("file").pipe(
         Argument.withDescription("NDJSON, plain or compressed (gzip, zstd); - for standard input")
       ),
-      batch: Flag.Int("batch").pipe(
-        Flag.withMetavar("N"),
-        Flag.withDescription("Most events on their way at a time (default 1000)"),
-        Flag.filter(
-          (value) => value >= 1 && value <= BATCH_EVENTS_MAX,
-          () => `a whole number from 1 to ${BATCH_EVENTS_MAX}`
-        ),
-        Flag.withDefault(1_000)
-      ),
+      batch: Flags.batch,
       namespace: Flag.String("namespace").pipe(
         Flag.withMetavar("NAME"),
         Flag.withDescription("Tells equal lines of this input from those of another"),

@@ -7,6 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import { BATCH_EVENTS_MAX } from "../event/Limits.ts"
 import type { ExpectedRevision } from "../event/Revision.ts"
 
 /**
@@ -88,6 +89,22 @@ export const span = (name: string, description: string) =>
     Flag.filterMap(toSpan, () => "a span such as 90s, 30m, 12h, 7d or 4w"),
     Flag.optional
   )
+
+/**
+ * How many events may be on their way at a time.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const batch = Flag.Int("batch").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription("Most events on their way at a time (default 1000)"),
+  Flag.filter(
+    (value) => value >= 1 && value <= BATCH_EVENTS_MAX,
+    () => `a whole number from 1 to ${BATCH_EVENTS_MAX}`
+  ),
+  Flag.withDefault(1_000)
+)
 
 /**
  * A switch that is off.

@@ -18,6 +18,7 @@ import type { UnknownPolicy } from "../version/Registry.ts"
 import { CliFailure, usage } from "./CliFailure.ts"
 import { loadEventModule, makeRegistry } from "./EventModule.ts"
 import { styleOf, type TableStyle } from "./internal/eventTable.ts"
+import { renderFailures } from "./internal/failureTable.ts"
 import { Out } from "./Out.ts"
 import { makeProgress, type Progress } from "./Progress.ts"
 import type { Settings } from "./Settings.ts"
@@ -101,9 +102,6 @@ export const copyCommand = Effect.fnUntraced(function*(input: CopyInput, setting
 })
 
 // internal
-
-/** Failures that are printed as a table; JSON has more. */
-const FAILURES_SHOWN = 20
 
 /** No directory, or no schema: what a copy would make. */
 const NO_STORE: ReadonlySet<string> = new Set(["ES-1303", "ES-1204"])
@@ -206,27 +204,3 @@ const renderVersions = ({ versions }: CopyReport, style: TableStyle): string =>
     versions.map(({ events, from, to, type }) => [type, `v${from}`, to === undefined ? "-" : `v${to}`, count(events)]),
     style
   )
-
-const renderFailures = ({ failed, failures }: CopyPlan, style: TableStyle): string => {
-  const shown = failures.slice(0, FAILURES_SHOWN)
-  const table = renderTable(
-    [
-      { title: "TYPE", cut: "middle" },
-      { title: "VERSION", align: "right" },
-      { title: "STREAM", cut: "middle" },
-      { title: "REVISION", align: "right" },
-      { title: "PATH", cut: "middle" },
-      { title: "WHY", cut: "end" }
-    ],
-    shown.map(({ path, reason, revision, streamId, type, version }) => [
-      type,
-      String(version),
-      streamId,
-      count(revision),
-      path,
-      reason
-    ]),
-    style
-  )
-  return failed > shown.length ? `${table}… and ${count(failed - shown.length)} more\n` : table
-}

@@ -12,6 +12,7 @@ import type { Difference, Lock } from "../version/SchemaLock.ts"
 import { CliFailure, notFound, usage } from "./CliFailure.ts"
 import { type EventModule, loadEventModule, makeRegistry } from "./EventModule.ts"
 import { styleOf, type TableStyle } from "./internal/eventTable.ts"
+import { renderFailures } from "./internal/failureTable.ts"
 import { writeText } from "./internal/writeText.ts"
 import { Out } from "./Out.ts"
 import { makeProgress } from "./Progress.ts"
@@ -144,9 +145,6 @@ export const checkCommand = Effect.fnUntraced(function*(input: CheckInput, setti
 
 // internal
 
-/** Failures that are printed as a table; JSON has more. */
-const FAILURES_SHOWN = 20
-
 const examine = Effect.fnUntraced(function*(
   registry: Effect.Success<ReturnType<typeof makeRegistry>>,
   sample: number | undefined,
@@ -260,27 +258,3 @@ const renderVersions = ({ versions }: StoredReport, style: TableStyle): string =
     ]),
     style
   )
-
-const renderFailures = ({ failed, failures }: StoredReport, style: TableStyle): string => {
-  const shown = failures.slice(0, FAILURES_SHOWN)
-  const table = renderTable(
-    [
-      { title: "TYPE", cut: "middle" },
-      { title: "VERSION", align: "right" },
-      { title: "STREAM", cut: "middle" },
-      { title: "REVISION", align: "right" },
-      { title: "PATH", cut: "middle" },
-      { title: "WHY", cut: "end" }
-    ],
-    shown.map(({ path, reason, revision, streamId, type, version }) => [
-      type,
-      String(version),
-      streamId,
-      count(revision),
-      path,
-      reason
-    ]),
-    style
-  )
-  return failed > shown.length ? `${table}… and ${count(failed - shown.length)} more\n` : table
-}

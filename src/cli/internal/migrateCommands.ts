@@ -5,7 +5,6 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { BATCH_EVENTS_MAX } from "../../event/Limits.ts"
 import * as Flags from "../Flags.ts"
 import { lazily } from "./lazily.ts"
 
@@ -43,15 +42,7 @@ const copyCommand = () =>
       Flag.withDefault("fail" as const)
     ),
     streamPrefix: Flags.repeated("stream-prefix", "TEXT", "Only streams whose name starts so"),
-    batch: Flag.Int("batch").pipe(
-      Flag.withMetavar("N"),
-      Flag.withDescription("Most events on their way at a time (default 1000)"),
-      Flag.filter(
-        (value) => value >= 1 && value <= BATCH_EVENTS_MAX,
-        () => `a whole number from 1 to ${BATCH_EVENTS_MAX}`
-      ),
-      Flag.withDefault(1_000)
-    ),
+    batch: Flags.batch,
     resume: Flag.Boolean("resume").pipe(
       Flag.withDescription("Goes on with a copy that was stopped (the default; --no-resume wants an empty target)"),
       Flag.withDefault(true)
