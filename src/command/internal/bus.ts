@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import { firstFault } from "../../event/SchemaFault.ts"
 import { BusInvalid, type Message, MessageInvalid, MessageUnknown } from "../Message.ts"
 import type { Call, Middleware } from "../Middleware.ts"
 
@@ -72,12 +72,9 @@ const makeRoute = (
   }
 }
 
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
-
 const invalid = (name: string, error: Schema.SchemaError): MessageInvalid => {
-  const [first] = formatIssue(error.issue).issues
-  const path = (first?.path ?? []).map((segment) => typeof segment === "object" ? segment.key : segment)
-  return new MessageInvalid({ name, path: formatPath(path), reason: first?.message ?? "does not fit" })
+  const { path, reason } = firstFault(error)
+  return new MessageInvalid({ name, path: formatPath(path), reason })
 }
 
 const formatPath = (path: ReadonlyArray<PropertyKey>): string =>

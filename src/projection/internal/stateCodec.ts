@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
+import { firstFault } from "../../event/SchemaFault.ts"
 import type { StateTarget } from "../Projection.ts"
 
 /** Writes a state down as JSON; everything in it must be in its schema. */
@@ -36,11 +36,8 @@ const encoder = remembered((json) => Schema.encodeUnknownResult(json))
 
 const decoder = remembered((json) => Schema.decodeUnknownResult(json))
 
-const formatIssue = makeFormatterStandardSchemaV1()
-
 /** Where the first fault is, and what was expected; never the value. */
-const describe = ({ issue }: Schema.SchemaError): string => {
-  const first = formatIssue(issue).issues[0]
-  const path = (first?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
-  return `${path === "" ? "state" : path}: ${first?.message ?? "does not fit"}`
+const describe = (error: Schema.SchemaError): string => {
+  const { path, reason } = firstFault(error)
+  return `${path.map(String).join(".") || "state"}: ${reason}`
 }

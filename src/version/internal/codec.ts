@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
-import * as SchemaIssue from "effect/SchemaIssue"
+import { firstFault } from "../../event/SchemaFault.ts"
 
 /** Why a value does not fit, and where. */
 export interface Misfit {
@@ -40,9 +40,8 @@ export const storedCheckOf = (schema: Schema.Codec<unknown, unknown>): StoredChe
 /** Explains what a codec threw, without the value. */
 export const misfitOf = (thrown: unknown): Misfit => {
   if (!Schema.isSchemaError(thrown)) return { path: "data", reason: `the schema ${threwWhat(thrown)}` }
-  const first = formatIssue(thrown.issue).issues[0]
-  const path = (first?.path ?? []).map((segment) => typeof segment === "object" ? segment.key : segment)
-  return { path: formatPath(path), reason: first?.message ?? "does not fit" }
+  const { path, reason } = firstFault(thrown)
+  return { path: formatPath(path), reason }
 }
 
 /** Says what was thrown by its class only: a message may hold data. */
@@ -89,8 +88,6 @@ const makeStoredCheck = (schema: Schema.Codec<unknown, unknown>): StoredCheck =>
     }
   }
 }
-
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Longest path that is printed, in UTF-16 code units; keys are as long as their writer likes. */
 const PATH_LENGTH_MAX = 200
