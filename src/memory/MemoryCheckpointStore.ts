@@ -9,13 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { InvalidInput } from "../event/InvalidInput.ts"
-import { checkName } from "../event/Name.ts"
 import { type Position, START } from "../event/Revision.ts"
+import { fromCheckpointStorage } from "../store/CheckpointStorage.ts"
 import {
-  checkClaim,
   CheckpointStore,
-  checkProjectionKey,
   type HistoryChanged,
   historyChanged,
   isOfHistory,
@@ -24,6 +21,7 @@ import {
   type LeaseAnswer,
   type LeaseClaim,
   LeaseLost,
+  leaseLost,
   type ParkedEvent,
   type ProjectionCommit,
   type ProjectionKey,
@@ -49,7 +47,7 @@ import { compareNames } from "./internal/streams.ts"
  */
 export const layer: Layer.Layer<CheckpointStore, never, EventStore> = Layer.effect(
   CheckpointStore,
-  Effect.map(EventStore, make)
+  Effect.map(EventStore, (log) => fromCheckpointStorage(make(log)))
 )
 
 // internal
@@ -78,11 +76,9 @@ function make(log: EventStore["Service"]): CheckpointStore["Service"] {
   return {
     hasTables: false,
     acquire: (claim) =>
-      checked(
-        checkClaim(claim),
-        () =>
-          Effect.flatMap(Effect.all([log.head, Clock.currentTimeMillis]), ([head, now]) =>
-            acquire(entries, claim, head, now))
+      Effect.flatMap(
+        Effect.all([log.head, Clock.currentTimeMillis]),
+        ([head, now]) => acquire(entries, claim, head, now)
       ),
     renew: (lease) =>
       withLease(lease, (entry, now) => {
@@ -125,21 +121,16 @@ const makeOperations = (
 ): Pick<CheckpointStore["Service"], "find" | "list" | "setStatus"> => {
   const entryOf = (key: ProjectionKey) => entries.get(keyOf(key))
   return {
-    find: (key) =>
-      checked(
-        checkProjectionKey(key),
-        () => Effect.sync(() => Option.map(Option.fromUndefinedOr(entryOf(key)), describe))
-      ),
+    find: (key) => Effect.sync(() => Option.map(Option.fromUndefinedOr(entryOf(key)), describe)),
     list: Effect.sync(() =>
       Array.from(entries.values(), describe).sort((a, b) => compareNames(a.name, b.name) || a.version - b.version)
     ),
     setStatus: (key, status) =>
-      checked(checkProjectionKey(key), () =>
-        Effect.sync(() => {
-          const entry = entryOf(key)
-          if (entry !== undefined) entry.record = { ...entry.record, status }
-          return entry !== undefined
-        }))
+      Effect.sync(() => {
+        const entry = entryOf(key)
+        if (entry !== undefined) entry.record = { ...entry.record, status }
+        return entry !== undefined
+      })
   }
 }
 
@@ -176,28 +167,17 @@ const makeReads = (
         .slice(0, limit)
     ),
   listParked: (projection, { after = 0, key, limit = PAGE_SIZE } = {}) =>
-    checked(
-      key === undefined ? undefined : checkName(key, "key"),
-      () =>
-        Effect.sync(() =>
-          Array.from(entryOf(projection)?.parked.values() ?? [])
-            .filter((event) => event.position > after && (key === undefined || event.key === key))
-            .sort((a, b) => a.position - b.position)
-            .slice(0, limit)
-        )
+    Effect.sync(() =>
+      Array.from(entryOf(projection)?.parked.values() ?? [])
+        .filter((event) => event.position > after && (key === undefined || event.key === key))
+        .sort((a, b) => a.position - b.position)
+        .slice(0, limit)
     )
 })
-
-const checked = <A, E>(
-  fault: InvalidInput | undefined,
-  run: () => Effect.Effect<A, E>
-): Effect.Effect<A, E | InvalidInput> => fault === undefined ? run() : Effect.fail(fault)
 
 const keyOf = ({ name, version }: ProjectionKey): string => `${version} ${name}`
 
 const describe = ({ parked, record }: Entry): ProjectionRecord => ({ ...record, parked: parked.size })
-
-const leaseLost = ({ epoch, name, version }: Lease): LeaseLost => new LeaseLost({ name, version, epoch })
 
 const noTables = new StorageError({
   operation: "commitProjection",

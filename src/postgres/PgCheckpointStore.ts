@@ -14,20 +14,16 @@ import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlError } from "effect/sql/SqlError"
 import type { EventId } from "../event/Event.ts"
-import { checkFilter } from "../event/EventQuery.ts"
-import type { InvalidInput } from "../event/InvalidInput.ts"
-import { checkName } from "../event/Name.ts"
 import type { Position, Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
+import { fromCheckpointStorage } from "../store/CheckpointStorage.ts"
 import {
-  checkClaim,
   CheckpointStore,
-  checkProjectionKey,
   historyChanged,
   isOfHistory,
   judgeClaim,
   type Lease,
-  LeaseLost,
+  leaseLost,
   type ParkedEvent,
   type ProjectionCommit,
   type ProjectionRecord,
@@ -40,9 +36,9 @@ import { Corrupt, StorageError } from "../store/EventStoreError.ts"
 import { quoteName } from "./internal/identifiers.ts"
 import * as Session from "./internal/projectionSession.ts"
 import * as statements from "./internal/projectionStatements.ts"
-import type { Statement } from "./internal/reads.ts"
 import { READER } from "./internal/sessions.ts"
-import { judge, rescueTransaction, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { judge, rescueTransaction, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { type Rows, runner, type Statement } from "./internal/statements.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
 /**
@@ -72,7 +68,7 @@ export const layer: Layer.Layer<CheckpointStore, StorageError, PgClient.PgClient
       storageErrors("connect")
     )
     const sessions = yield* Session.make({ ...config, startupParameters }, size)
-    return make(sql, sessions, quoteName(yield* SchemaName))
+    return fromCheckpointStorage(make(sql, sessions, quoteName(yield* SchemaName)))
   })
 ).pipe(Layer.provide(Reactivity.layer))
 
@@ -88,12 +84,11 @@ const make = (
   sessions: Session.Sessions,
   schema: string
 ): CheckpointStore["Service"] => {
-  const run = (operation: string, { parameters, text }: Statement) =>
-    Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
-  const states = (rows: Session.Rows) => rows as unknown as ReadonlyArray<readonly [key: string, state: string]>
+  const run = runner(sql)
+  const states = (rows: Rows) => rows as unknown as ReadonlyArray<readonly [key: string, state: string]>
   return {
     hasTables: true,
-    acquire: (claim) => checked(checkClaim(claim), () => acquire(sql, schema, claim)),
+    acquire: (claim) => acquire(sql, schema, claim),
     renew: (lease) =>
       Effect.flatMap(
         run("renewLease", statements.renew(schema, lease)),
@@ -107,19 +102,13 @@ const make = (
         ([row]) => row === undefined ? Effect.fail(leaseLost(lease)) : Effect.void
       ),
     find: (key) =>
-      checked(
-        checkProjectionKey(key),
-        () =>
-          Effect.map(run("findProjection", statements.records(schema, key)), (rows) =>
-            Option.map(Arr.head(rows), toRecord))
+      Effect.map(
+        run("findProjection", statements.records(schema, key)),
+        (rows) => Option.map(Arr.head(rows), toRecord)
       ),
     list: Effect.map(run("listProjections", statements.records(schema, undefined)), (rows) => rows.map(toRecord)),
     setStatus: (key, status) =>
-      checked(
-        checkProjectionKey(key),
-        () =>
-          Effect.map(run("setProjectionStatus", statements.setStatus(schema, key, status)), (rows) => rows.length > 0)
-      ),
+      Effect.map(run("setProjectionStatus", statements.setStatus(schema, key, status)), (rows) => rows.length > 0),
     loadStates: (key, keys) =>
       keys.length === 0
         ? Effect.succeed(new Map())
@@ -130,28 +119,14 @@ const make = (
         (rows) => states(rows).map(([name, state]) => ({ key: name, state }))
       ),
     listParked: (key, page = {}) =>
-      checked(
-        page.key === undefined ? undefined : checkName(page.key, "key"),
-        () => Effect.map(run("listParked", statements.listParked(schema, key, page)), (rows) => rows.map(toParked))
-      ),
+      Effect.map(run("listParked", statements.listParked(schema, key, page)), (rows) => rows.map(toParked)),
     digestLog: ({ filter, until }) =>
-      checked(
-        filter === undefined ? undefined : checkFilter(filter, "filter"),
-        () =>
-          Effect.map(run("digestLog", statements.digestLog(schema, filter, until)), ([row]) => {
-            const [count, first, second] = row as unknown as readonly [number, number, number]
-            return { count, digest: digestOf(first, second) }
-          })
-      )
+      Effect.map(run("digestLog", statements.digestLog(schema, filter, until)), ([row]) => {
+        const [count, first, second] = row as unknown as readonly [number, number, number]
+        return { count, digest: digestOf(first, second) }
+      })
   }
 }
-
-const checked = <A, E>(
-  fault: InvalidInput | undefined,
-  run: () => Effect.Effect<A, E>
-): Effect.Effect<A, E | InvalidInput> => fault === undefined ? run() : Effect.fail(fault)
-
-const leaseLost = ({ epoch, name, version }: Lease): LeaseLost => new LeaseLost({ name, version, epoch })
 
 const acquire = (
   sql: PgClient.PgClient,
@@ -227,19 +202,12 @@ const hasMoved = (exits: Session.Outcome["exits"]): boolean => {
 
 /** A connection that is lost is no statement's fault. */
 const toStatementFailed = (error: SqlError, index: number | undefined): StatementFailed | StorageError => {
-  const code = codeOf(error)
+  const code = sqlState(error.reason)
   const isLost = error.reason._tag === "ConnectionError" || (code !== undefined && judge(error) === "lost")
   if (isLost) return toStorageError("commitProjection", error)
   const cause: unknown = error.reason.cause
   const detail = cause instanceof Error ? cause.message : error.reason.message ?? error.reason._tag
   return new StatementFailed({ index, code: code ?? "", detail })
-}
-
-const codeOf = ({ reason }: SqlError): string | undefined => {
-  const cause: unknown = reason.cause
-  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
-    ? cause.code
-    : undefined
 }
 
 /** Which of the conditions of the checkpoint's move did not hold. */

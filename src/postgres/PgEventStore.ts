@@ -16,7 +16,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as Scope from "effect/Scope"
-import type { SqlError } from "effect/sql/SqlError"
 import { type Position, START } from "../event/Revision.ts"
 import { EventStore, type LogPage, type StoreStatistics } from "../store/EventStore.ts"
 import { Refused, StorageError, StreamTombstoned, Unavailable } from "../store/EventStoreError.ts"
@@ -28,7 +27,8 @@ import { quoteName, takeListenersLock } from "./internal/identifiers.ts"
 import * as reads from "./internal/reads.ts"
 import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
 import { READER, WRITER } from "./internal/sessions.ts"
-import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { storageErrors } from "./internal/sqlErrors.ts"
+import { type Run, runner } from "./internal/statements.ts"
 import { changeStream } from "./internal/streamChanges.ts"
 import * as WriterSession from "./internal/writerSession.ts"
 import { layerMigrations, requireCurrent, SchemaName } from "./PgMigrations.ts"
@@ -206,14 +206,6 @@ const outsideTransactions = (client: PgClient.PgClient, append: Storage["append"
         })
       )
   )
-
-type Run = (
-  operation: string,
-  statement: reads.Statement
-) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, StorageError>
-
-const runner = (sql: PgClient.PgClient): Run => (operation, { parameters, text }) =>
-  Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
 
 /** A connection may be silent for hours before it is found dead, and a full server may keep a pool waiting. */
 const within = (limit: Duration.Duration, run: Run): Run => (operation, statement) =>

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import type { SqlError } from "effect/sql/SqlError"
 import type { Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
@@ -24,10 +23,10 @@ import {
   type StoredSnapshot
 } from "../store/SnapshotStore.ts"
 import { quoteName } from "./internal/identifiers.ts"
-import type { Statement } from "./internal/reads.ts"
 import { READER } from "./internal/sessions.ts"
 import * as statements from "./internal/snapshotStatements.ts"
-import { storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { storageErrors } from "./internal/sqlErrors.ts"
+import { runner, type Statement } from "./internal/statements.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
 /**
@@ -62,8 +61,7 @@ export const layer: Layer.Layer<SnapshotStore, StorageError, PgClient.PgClient> 
 const CONNECTIONS_MAX = 4
 
 const makeStorage = (sql: PgClient.PgClient, schema: string): SnapshotStorage => {
-  const run = (operation: string, { parameters, text }: Statement) =>
-    Effect.mapError(sql.unsafe(text, parameters).values, (error: SqlError) => toStorageError(operation, error))
+  const run = runner(sql)
   const count = (operation: string, statement: Statement) =>
     Effect.map(run(operation, statement), ([row]) => row?.[0] as number)
   return {

@@ -111,7 +111,11 @@ export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
 export interface PostgresStoreOptions extends SchemaOptions {
   /** `postgres://user:password@host:port/database`. */
   readonly url: string | Redacted.Redacted
-  /** Most connections of each of the two pools, for the caller's statements and for reads; 10 when absent. */
+  /**
+   * Most connections of each of the two pools, for the caller's statements and
+   * for reads; 10 when absent. Snapshots open up to 4 more, projections up to 8,
+   * when they are used.
+   */
   readonly maxConnections?: number | undefined
   /** Name that `pg_stat_activity` shows; `event-store` when absent. */
   readonly applicationName?: string | undefined

@@ -11,9 +11,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { EventId } from "../event/Event.ts"
 import type { EventFilter } from "../event/EventQuery.ts"
-import { InvalidInput } from "../event/InvalidInput.ts"
-import { VERSION_MAX } from "../event/Limits.ts"
-import { checkName } from "../event/Name.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import { Position, type Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import type { EventDigest } from "./EventDigest.ts"
@@ -444,35 +442,6 @@ export class StatementFailed
 }
 
 /**
- * Checks the name and the version of a projection.
- *
- * @category validation
- * @since 0.1.0
- */
-export const checkProjectionKey = ({ name, version }: ProjectionKey): InvalidInput | undefined =>
-  checkName(name, "name") ?? (Number.isInteger(version) && version >= 1 && version <= VERSION_MAX
-    ? undefined
-    : new InvalidInput({
-      reason: "InvalidVersion",
-      path: "version",
-      detail: `expected a whole number from 1 to ${VERSION_MAX}`
-    }))
-
-/**
- * Checks a claim: names, and a lease of 1 millisecond to 1 hour.
- *
- * @category validation
- * @since 0.1.0
- */
-export const checkClaim = (claim: LeaseClaim): InvalidInput | undefined =>
-  checkProjectionKey(claim) ?? checkName(claim.owner, "owner") ??
-    (claim.leaseMillis >= 1 && claim.leaseMillis <= LEASE_MILLIS_MAX ? undefined : new InvalidInput({
-      reason: "NumberOutOfRange",
-      path: "leaseMillis",
-      detail: `expected 1 to ${LEASE_MILLIS_MAX}`
-    }))
-
-/**
  * Judges a claim: whether the lease may be given now, or what forbids it.
  *
  * @category validation
@@ -523,8 +492,14 @@ export const historyChanged = (
     actual: head.incarnation
   })
 
-// internal
+/**
+ * Makes the error for a lease that is not the newest any more.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const leaseLost = ({ epoch, name, version }: Lease): LeaseLost => new LeaseLost({ name, version, epoch })
 
-const LEASE_MILLIS_MAX = 3_600_000
+// internal
 
 const describeKey = ({ name, version }: ProjectionKey): string => `projection ${name}, version ${version}`

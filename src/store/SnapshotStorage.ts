@@ -15,6 +15,7 @@ import { checkName } from "../event/Name.ts"
 import { checkRevision, type Revision } from "../event/Revision.ts"
 import { checkStreamId, type StreamId } from "../event/StreamId.ts"
 import type { StorageError } from "./EventStoreError.ts"
+import { checked } from "./internal/checked.ts"
 import {
   type ListSnapshotsOptions,
   SNAPSHOT_BYTES_MAX,
@@ -149,11 +150,6 @@ const LIMIT_MAX = 10_000
 const DIGEST_BYTES = 32
 
 const FINGERPRINT = /^[0-9a-f]{64}$/
-
-const checked = <A, E>(
-  fault: InvalidInput | undefined,
-  run: () => Effect.Effect<A, E>
-): Effect.Effect<A, E | InvalidInput> => fault === undefined ? run() : Effect.fail(fault)
 
 const optional = <A>(
   value: A | undefined,

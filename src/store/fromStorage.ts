@@ -19,6 +19,7 @@ import { checkStreamId, type StreamId } from "../event/StreamId.ts"
 import { encodeAppend, encodeAppendAll } from "./AppendRequest.ts"
 import { EventStore, type ReadAllOptions, type ReadPageOptions, type SubscribeOptions } from "./EventStore.ts"
 import { PositionAheadOfLog, type ReadError, type StorageError } from "./EventStoreError.ts"
+import { checked } from "./internal/checked.ts"
 import type { LogQuery, Storage, StreamChange } from "./Storage.ts"
 import { listStreams } from "./StreamList.ts"
 
@@ -92,11 +93,6 @@ const PAGE_SIZE_EVENTS_MAX = 10_000
 const RECONNECT = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered
 )
-
-const checked = <A, E>(
-  fault: InvalidInput | undefined,
-  run: () => Effect.Effect<A, E>
-): Effect.Effect<A, E | InvalidInput> => fault === undefined ? run() : Effect.fail(fault)
 
 const change = (
   storage: Storage,

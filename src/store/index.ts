@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * from "./AppendRequest.ts"
+export * from "./CheckpointStorage.ts"
 export * from "./CheckpointStore.ts"
 export * from "./EventDigest.ts"
 export * from "./EventStore.ts"

@@ -5,6 +5,7 @@
 export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/event/Event.ts": "test/event/EncodedEvent.test.ts",
   "src/event/InvalidInput.ts": "test/event/EncodedEvent.test.ts",
+  "src/event/SchemaFault.ts": "test/version/codec.test.ts",
   "src/event/Limits.ts": "test/event/EncodedEvent.test.ts",
 
   "src/version/Registry.ts": "test/version/VersionRegistry.test.ts",
@@ -53,6 +54,7 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/postgres/internal/rows.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/sqlErrors.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/streamChanges.ts": "test/store/postgres.test.ts",
+  "src/postgres/internal/statements.ts": "test/store/postgres.test.ts",
   "src/postgres/internal/sessions.ts": "test/sql/plans.test.ts",
   "src/postgres/internal/snapshotStatements.ts": "test/postgres/PgSnapshotStore.test.ts",
   "src/postgres/PgStoreAdmin.ts": "test/sql/schema.test.ts",
@@ -79,6 +81,8 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/testing/internal/": "test/testing/DeciderSpec.test.ts",
 
   "src/projection/": "test/projection/ProjectionSuite.ts",
+  "src/store/CheckpointStorage.ts": "test/projection/CheckpointSuite.ts",
+  "src/store/internal/": "test/store/EventStoreSuite.ts",
   "src/store/CheckpointStore.ts": "test/projection/CheckpointSuite.ts",
   "src/store/EventDigest.ts": "test/projection/EventDigest.test.ts",
   "src/memory/MemoryCheckpointStore.ts": "test/projection/memory.test.ts",

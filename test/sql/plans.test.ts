@@ -9,6 +9,7 @@ import { SecureRandom } from "effect/crypto"
 import type { Position } from "../../src/event/Revision.ts"
 import type { StreamId } from "../../src/event/StreamId.ts"
 import * as reads from "../../src/postgres/internal/reads.ts"
+import type { Statement } from "../../src/postgres/internal/statements.ts"
 import { openSql, type OpenStore, openStore } from "../postgres/fixtures.ts"
 import { idAt, partitionOf, plantLog } from "../postgres/plantedLog.ts"
 import { proposed } from "../store/fixtures.ts"
@@ -102,7 +103,7 @@ interface Plan {
 const nodesOf = (plan: Plan): ReadonlyArray<Plan> => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
 /** Runs a statement of the store as its sessions do, with a generic plan, and tells what was executed. */
-const explain = ({ parameters, text }: reads.Statement) =>
+const explain = ({ parameters, text }: Statement) =>
   Effect.gen(function*() {
     const sql = yield* openSql(urlOf(yield* PgClient.PgClient), {
       maxConnections: 1,

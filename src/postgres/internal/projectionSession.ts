@@ -6,10 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Statement } from "./reads.ts"
-
-/** Rows as arrays of values. */
-export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
+import type { Rows, Statement } from "./statements.ts"
 
 /** What became of the statements of a transaction, and of its COMMIT. */
 export interface Outcome {

@@ -13,7 +13,8 @@ import type {
   StatesPage
 } from "../../store/CheckpointStore.ts"
 import { DIGEST_LANES, DIGEST_PRIME } from "../../store/EventDigest.ts"
-import { logPage, type Statement } from "./reads.ts"
+import { logPage } from "./reads.ts"
+import { place, type Statement, texts } from "./statements.ts"
 
 /** Registers a projection that is not known yet, at the start of the log. */
 export const register = (schema: string, { definition, name, version }: LeaseClaim): Statement => ({
@@ -205,10 +206,6 @@ const PAGE_SIZE = 100
 
 /** The most that `int4` takes. */
 const LIMIT_NONE = 2_147_483_647
-
-const place = (position: number) => PgTypes.int8(BigInt(position))
-
-const texts = (values: ReadonlyArray<string>) => Result.getOrThrow(PgTypes.array([...values], PgTypes.OID.text))
 
 const keyParameters = ({ name, version }: ProjectionKey): ReadonlyArray<unknown> => [
   PgTypes.text(name),

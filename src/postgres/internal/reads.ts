@@ -1,15 +1,9 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as DateTime from "effect/DateTime"
-import * as Result from "effect/Result"
 import type { EventFilter, EventQueryItem } from "../../event/EventQuery.ts"
 import type { LogQuery, StreamListQuery, StreamQuery } from "../../store/Storage.ts"
 import { eventColumns, STREAM_COLUMNS } from "./rows.ts"
-
-/** A statement and its parameters. */
-export interface Statement {
-  readonly text: string
-  readonly parameters: ReadonlyArray<unknown>
-}
+import { type Bind, makeBinder, place, type Statement, texts } from "./statements.ts"
 
 /**
  * A page of a stream. The stream's row bounds the time, so that months in
@@ -44,8 +38,7 @@ export const timeAt = (schema: string, position: number): Statement => ({
  * has looked; there is one row at least.
  */
 export const logPage = (schema: string, query: LogQuery, window: LogWindow): Statement => {
-  const parameters: Array<unknown> = []
-  const bind = (value: unknown): string => `$${parameters.push(value)}`
+  const { bind, parameters } = makeBinder()
   const isForwards = query.direction === "forwards"
   const { filter } = query
   const range = (column: string): ReadonlyArray<string> => [
@@ -86,8 +79,7 @@ export interface LogWindow {
 
 /** A page of the list of streams. */
 export const streamList = (schema: string, query: StreamListQuery): Statement => {
-  const parameters: Array<unknown> = []
-  const bind = (value: unknown): string => `$${parameters.push(value)}`
+  const { bind, parameters } = makeBinder()
   const key = SORT_KEYS[query.sort]
   const order = query.descending ? "DESC" : "ASC"
   const beyond = query.descending ? "<" : ">"
@@ -123,12 +115,6 @@ const SORT_KEYS = {
   updated: "s.last_position",
   events: "(s.revision + 1)::bigint"
 } as const
-
-const place = (position: number) => PgTypes.int8(BigInt(position))
-
-const texts = (names: ReadonlyArray<string>) => Result.getOrThrow(PgTypes.array([...names], PgTypes.OID.text))
-
-type Bind = (value: unknown) => string
 
 /** Times are read in whole milliseconds and kept in microseconds: a bound from above takes in all of its own. */
 const timeBound = (time: DateTime.Utc, isForwards: boolean) =>

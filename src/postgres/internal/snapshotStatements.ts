@@ -7,7 +7,7 @@ import type {
   SnapshotSelection
 } from "../../store/SnapshotStorage.ts"
 import type { StoredSnapshot } from "../../store/SnapshotStore.ts"
-import type { Statement } from "./reads.ts"
+import { type Bind, makeBinder, type Statement } from "./statements.ts"
 
 /** Keeps a snapshot, in the place of one of the same revision. */
 export const save = (schema: string, snapshot: StoredSnapshot): Statement => ({
@@ -117,13 +117,6 @@ const AGREES = "NOT s.is_tombstoned AND s.truncate_before <= x.first_revision AN
 const removal = (schema: string, conditions: ReadonlyArray<string>): string =>
   `WITH gone AS (DELETE FROM ${schema}.snapshots x ${where(conditions)} RETURNING 1)
     SELECT count(*)::float8 FROM gone`
-
-type Bind = (value: unknown) => string
-
-const makeBinder = (): { readonly bind: Bind; readonly parameters: Array<unknown> } => {
-  const parameters: Array<unknown> = []
-  return { parameters, bind: (value) => `$${parameters.push(value)}` }
-}
 
 const selected = (
   { fingerprint, kind, revision, streamId }: SnapshotSelection,

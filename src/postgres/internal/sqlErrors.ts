@@ -39,6 +39,14 @@ export const toStorageError = (operation: string, { reason }: SqlError.SqlError)
 export const storageErrors = (operation: string) =>
   Effect.mapError((error: SqlError.SqlError) => toStorageError(operation, error))
 
+/** The SQLSTATE of a failure, where the server gave one. */
+export const sqlState = (reason: SqlError.SqlErrorReason): string | undefined => {
+  const cause: unknown = reason.cause
+  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined
+}
+
 /**
  * Turns the defect that a connection's death inside a transaction is raised as
  * back into an error. When COMMIT was sent, nobody knows whether it was done.
@@ -77,13 +85,6 @@ const HINTS: Readonly<Record<string, string>> = {
   "53300": "the server has no connection left: raise max_connections or use fewer",
   "25006": "the server is read-only: connect to the primary",
   "3D000": "the database does not exist: create it or correct the URL"
-}
-
-const sqlState = (reason: SqlError.SqlErrorReason): string | undefined => {
-  const cause: unknown = reason.cause
-  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
-    ? cause.code
-    : undefined
 }
 
 /** The server's own sentence; never its DETAIL, which may hold values. */

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { judge } from "./sqlErrors.ts"
+import type { Rows } from "./statements.ts"
 
 /**
  * The one session that a committer appends through. Statements are sent without
@@ -34,9 +35,6 @@ export interface WriterSession {
    */
   readonly endLost: (patienceMs: number) => Effect.Effect<void, QueryFailure>
 }
-
-/** Rows as arrays of values. */
-export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
 
 /** A statement that failed, and whether it left the process. */
 export interface QueryFailure {
