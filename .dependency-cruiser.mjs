@@ -43,7 +43,7 @@ export default {
     rule("users-see-what-is-public", { path: "^(src/index\\.ts$|bench/|examples/)" }, { path: "^src/[^/]+/internal/" }),
     rule("node-where-it-belongs", {
       path: "^src/",
-      pathNot: "^src/(runtime|cli|pglite/internal|snapshot/internal|migration/internal|command/internal)/"
+      pathNot: "^src/(runtime|cli|(pglite|snapshot|migration|command|backup)/internal)/"
     }, {
       dependencyTypes: ["core"]
     }),

@@ -9,7 +9,11 @@ table events_default partition DEFAULT
 table functions
 table head with fillfactor=10
 table migrations
+table projection_builds
+table projection_changes
+table projection_feeds with fillfactor=20
 table projection_parked
+table projection_runners with fillfactor=50
 table projection_states with fillfactor=70
 table projections with fillfactor=20
 table snapshots
@@ -43,11 +47,36 @@ column functions.name text not null
 column head.id smallint not null
 column head.id_horizon timestamp with time zone not null default '-infinity'::timestamp with time zone
 column head.incarnation uuid not null
+column head.parent uuid
+column head.parent_position bigint
 column head.position bigint not null
 column head.recorded_at timestamp with time zone not null
+column head.restoring jsonb
 column migrations.applied_at timestamp with time zone not null default clock_timestamp()
 column migrations.checksum text not null
 column migrations.name text not null
+column projection_builds.created_at timestamp with time zone not null default clock_timestamp()
+column projection_builds.epoch bigint not null default 0
+column projection_builds.is_live boolean not null default false
+column projection_builds.keep_until timestamp with time zone
+column projection_builds.name text collate C not null
+column projection_builds.retired_at timestamp with time zone
+column projection_builds.status text not null
+column projection_builds.tables text[] not null default '{}'::text[]
+column projection_builds.version smallint not null
+column projection_changes.change bigint not null
+column projection_changes.id bytea not null
+column projection_changes.is_removal boolean not null
+column projection_changes.key text not null
+column projection_changes.position bigint not null
+column projection_changes.projection text collate C not null
+column projection_changes.source text collate C
+column projection_changes.version smallint not null
+column projection_feeds.change bigint not null default 0
+column projection_feeds.forgotten bigint not null default 0
+column projection_feeds.id uuid not null default gen_random_uuid()
+column projection_feeds.projection text collate C not null
+column projection_feeds.version smallint not null
 column projection_parked.attempts integer not null
 column projection_parked.id uuid not null
 column projection_parked.key text collate C not null
@@ -56,9 +85,14 @@ column projection_parked.position bigint not null
 column projection_parked.projection text collate C not null
 column projection_parked.reason text not null
 column projection_parked.revision integer not null
+column projection_parked.slice smallint not null default 0
 column projection_parked.stream text collate C not null
 column projection_parked.type text collate C not null
 column projection_parked.version smallint not null
+column projection_runners.owner text collate C not null
+column projection_runners.projections text[] not null
+column projection_runners.there_until timestamp with time zone not null
+column projection_states.changed_at timestamp with time zone
 column projection_states.key text collate C not null
 column projection_states.projection text collate C not null
 column projection_states.state json not null
@@ -78,6 +112,8 @@ column projections.leased_until timestamp with time zone
 column projections.name text collate C not null
 column projections.owner text
 column projections.position bigint not null default 0
+column projections.slice smallint not null default 0
+column projections.start bigint not null default 0
 column projections.status text not null default 'running'::text
 column projections.updated_at timestamp with time zone not null default clock_timestamp()
 column projections.version smallint not null
@@ -106,13 +142,24 @@ constraint event_tags.event_tags_pkey PRIMARY KEY (tag, "position")
 constraint functions.functions_pkey PRIMARY KEY (name)
 constraint head.head_pkey PRIMARY KEY (id)
 constraint migrations.migrations_pkey PRIMARY KEY (name)
-constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, "position")
+constraint projection_builds.projection_builds_check CHECK (((status = 'current'::text) OR (NOT is_live)))
+constraint projection_builds.projection_builds_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))
+constraint projection_builds.projection_builds_pkey PRIMARY KEY (name, version)
+constraint projection_builds.projection_builds_status_check CHECK ((status = ANY (ARRAY['building'::text, 'current'::text, 'kept'::text, 'removed'::text])))
+constraint projection_builds.projection_builds_version_check CHECK ((((version >= 1) AND (version <= 31999)) AND (((version)::integer % 1000) > 0)))
+constraint projection_changes.projection_changes_pkey PRIMARY KEY (projection, version, change, id)
+constraint projection_feeds.projection_feeds_pkey PRIMARY KEY (projection, version)
+constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, slice, "position")
+constraint projection_runners.projection_runners_owner_check CHECK (((octet_length(owner) >= 1) AND (octet_length(owner) <= 512)))
+constraint projection_runners.projection_runners_pkey PRIMARY KEY (owner)
 constraint projection_states.projection_states_key_check CHECK ((octet_length(key) <= 512))
 constraint projection_states.projection_states_pkey PRIMARY KEY (projection, version, key)
 constraint projections.projections_digest_check CHECK ((digest ~ '^[0-9a-f]{16}$'::text))
 constraint projections.projections_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))
-constraint projections.projections_pkey PRIMARY KEY (name, version)
+constraint projections.projections_pkey PRIMARY KEY (name, version, slice)
 constraint projections.projections_position_check CHECK (("position" >= 0))
+constraint projections.projections_slice_check CHECK (((slice >= 0) AND (slice <= 1023)))
+constraint projections.projections_start_check CHECK ((start >= 0))
 constraint projections.projections_status_check CHECK ((status = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text])))
 constraint projections.projections_version_check CHECK ((version > 0))
 constraint snapshots.snapshots_check CHECK (((first_revision >= 0) AND (first_revision <= revision)))
@@ -120,6 +167,7 @@ constraint snapshots.snapshots_fingerprint_check CHECK ((octet_length(fingerprin
 constraint snapshots.snapshots_kind_check CHECK (((octet_length(kind) >= 1) AND (octet_length(kind) <= 512)))
 constraint snapshots.snapshots_pkey PRIMARY KEY (stream, kind, fingerprint, revision)
 constraint streams.streams_pkey PRIMARY KEY (name)
+CREATE INDEX projection_states_changed_at ON projection_states USING btree (projection, version, changed_at) WHERE (changed_at IS NOT NULL)
 CREATE INDEX snapshots_taken_at ON snapshots USING btree (taken_at)
 CREATE UNIQUE INDEX event_tags_pkey ON event_tags USING btree (tag, "position")
 CREATE UNIQUE INDEX events_default_id ON events_default USING btree (id)
@@ -128,9 +176,15 @@ CREATE UNIQUE INDEX events_default_stream_revision ON events_default USING btree
 CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)
 CREATE UNIQUE INDEX head_pkey ON head USING btree (id)
 CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)
-CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, "position")
+CREATE UNIQUE INDEX projection_builds_current ON projection_builds USING btree (name, (((version)::integer % 1000))) WHERE (status = 'current'::text)
+CREATE UNIQUE INDEX projection_builds_live ON projection_builds USING btree (name) WHERE is_live
+CREATE UNIQUE INDEX projection_builds_pkey ON projection_builds USING btree (name, version)
+CREATE UNIQUE INDEX projection_changes_pkey ON projection_changes USING btree (projection, version, change, id)
+CREATE UNIQUE INDEX projection_feeds_pkey ON projection_feeds USING btree (projection, version)
+CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, slice, "position")
+CREATE UNIQUE INDEX projection_runners_pkey ON projection_runners USING btree (owner)
 CREATE UNIQUE INDEX projection_states_pkey ON projection_states USING btree (projection, version, key)
-CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version)
+CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version, slice)
 CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream, kind, fingerprint, revision)
 CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)
 CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -139,16 +193,25 @@ CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON events_default FOR EACH 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events_default FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON projection_builds FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()
+CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON projections FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()
+CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON snapshots FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()
 view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));
 view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;
 view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;
-function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 39f6fa76f226d58e7a6006f2a93b6eb1
-function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 10a2d4a0711a47efaf6756fd1efce11d
+function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d209a91309f2b38c302a045ae767778d
+function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body b86c80c3972cc23603cbd87b45cadf14
 function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamp with time zone, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body fd2df94a9e8f9ad610f3bbedbbeed5bc
+function begin_change(of_projection text, of_version smallint, at bigint, OUT number bigint, OUT reached bigint) returns record set search_path=its schema, pg_temp, body e93560ad3412761d71cd8684cdfdf56c
 function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882
 function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0
 function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78
 function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341
 function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0
+function forget_changes(of_projection text, of_version smallint, until_position bigint) returns void set search_path=its schema, pg_temp, body bc4209172ca2c15d1a809db0f38999d7
+function record_row() returns trigger set search_path=its schema, pg_temp, body f94aa3a048120431b286769b720ad6b8
+function record_states(of_projection text, of_version smallint, keys text[], removed boolean[]) returns void set search_path=its schema, pg_temp, body 7bb71ae2d8ee5101ebeeb636801c005d
 function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5
+function refuse_while_restoring() returns trigger set search_path=its schema, pg_temp, body e8da5811ec74037d385a084832689164
 function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body fbf4251796dafe5333bea4e91fb5d01c
+function watch_table(of_projection text, of_version smallint, source text, relation text) returns void set search_path=its schema, pg_temp, body 21f960706449b687fda462242e2d4115

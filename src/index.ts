@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as backup from "./backup/index.ts"
 export * as command from "./command/index.ts"
 export * as decider from "./decider/index.ts"
 export * as event from "./event/index.ts"

@@ -81,7 +81,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
-  INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1;
+  INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1 AND h.restoring IS NULL;
   v_position := v_start;
 
   -- An id whose time lies in this month was not recorded in an earlier one, so

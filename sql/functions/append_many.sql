@@ -73,7 +73,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
-  INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1;
+  INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1 AND h.restoring IS NULL;
 
   -- An id whose time lies in this month was not recorded in an earlier one, so
   -- the partition's own index answers for it; all others are looked up.

@@ -86,6 +86,23 @@ export const APPEND_STREAMS_MAX = 1_000
 export const VERSION_MAX = 32_767
 
 /**
+ * Highest version of a projection.
+ *
+ * @category limits
+ * @since 0.1.0
+ */
+export const PROJECTION_VERSION_MAX = 999
+
+/**
+ * Most builds of one version of a projection at a time: with the version they
+ * make a number of the `smallint` of the `projections` table.
+ *
+ * @category limits
+ * @since 0.1.0
+ */
+export const PROJECTION_BUILD_MAX = 32
+
+/**
  * Highest revision of a stream: the `integer` of the `events` table.
  *
  * @category limits

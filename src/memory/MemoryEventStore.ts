@@ -13,15 +13,22 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import { uuidV4Unsafe } from "effect/crypto/SecureRandom"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Result from "effect/Result"
+import { CheckpointStore } from "../store/CheckpointStore.ts"
 import { EventStore } from "../store/EventStore.ts"
+import { type StorageError, storeRestoring } from "../store/EventStoreError.ts"
 import { fromStorage } from "../store/fromStorage.ts"
+import { InlineAppender } from "../store/InlineAppender.ts"
 import type { Storage } from "../store/Storage.ts"
 import { appendTo } from "./internal/append.ts"
+import { awaitFences, makeInline } from "./internal/inline.ts"
 import { headOf, type Log, makeLog } from "./internal/log.ts"
+import { MemoryLog } from "./internal/parts.ts"
 import { findEvent, readLog, readStream, statistics } from "./internal/read.ts"
 import { changeStream, describeStream, listStreams, makeOrders } from "./internal/streams.ts"
 
@@ -37,40 +44,55 @@ import { changeStream, describeStream, listStreams, makeOrders } from "./interna
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<EventStore> = Layer.effect(
-  EventStore,
-  Effect.sync(() => fromStorage(makeStorage(makeLog(uuidV4Unsafe()))))
-)
+export const layer: Layer.Layer<EventStore | InlineAppender | MemoryLog> = Layer.effectContext(Effect.sync(() => {
+  const log = makeLog(uuidV4Unsafe())
+  const growth = makeGrowth(log)
+  return Context.make(EventStore, fromStorage(makeStorage(log, growth))).pipe(
+    Context.add(MemoryLog, { log, grown: growth.report }),
+    Context.add(InlineAppender, {
+      open: (followers) =>
+        Effect.map(CheckpointStore, (checkpoints) => {
+          const append = makeInline(log, checkpoints, followers)
+          return (request) =>
+            Effect.andThen(
+              awaitFences(checkpoints, followers),
+              Effect.contextWith((context: Context.Context<never>) =>
+                unlessRestoring(log, "append", growth.record((now) => append(request, now, context)))
+              )
+            )
+        })
+    })
+  )
+}))
 
 // internal
 
-/** Every operation is one synchronous step, so nothing comes between and an interruption leaves nothing half done. */
-const makeStorage = (log: Log): Storage => {
-  const orders = makeOrders()
+/** Lets those who wait for the log go on when it has grown. */
+interface Growth {
+  /** Records, in one synchronous step at a time in milliseconds since 1970. */
+  readonly record: <A, E>(append: (now: number) => Result.Result<A, E>) => Effect.Effect<A, E>
+  readonly await: Storage["awaitGrowth"]
+  readonly report: () => void
+}
+
+const makeGrowth = (log: Log): Growth => {
   /** Completed, and replaced, by the next append; absent while nobody waits. */
   let growth: Deferred.Deferred<void> | undefined
-
+  const report = () => {
+    if (growth === undefined) return
+    Deferred.doneUnsafe(growth, Effect.void)
+    growth = undefined
+  }
   return {
-    durability: "memory",
-    append: (request) =>
+    report,
+    record: (append) =>
       Effect.clockWith((clock) => {
         const before = headOf(log)
-        const outcome = appendTo(log, request, clock.currentTimeMillisUnsafe())
-        if (growth !== undefined && headOf(log) > before) {
-          Deferred.doneUnsafe(growth, Effect.void)
-          growth = undefined
-        }
+        const outcome = append(clock.currentTimeMillisUnsafe())
+        if (headOf(log) > before) report()
         return Effect.fromResult(outcome)
       }),
-    readLog: (query) => Effect.sync(() => readLog(log, query)),
-    readStream: (query) => Effect.suspend(() => Effect.fromResult(readStream(log, query))),
-    findEvent: (id) => Effect.sync(() => findEvent(log, id)),
-    describeStream: (streamId) => Effect.sync(() => describeStream(log, streamId)),
-    listStreams: (query) => Effect.sync(() => listStreams(log, orders, query)),
-    changeStream: (streamId, change) => Effect.suspend(() => Effect.fromResult(changeStream(log, streamId, change))),
-    head: Effect.sync(() => ({ position: headOf(log), incarnation: log.incarnation })),
-    statistics: Effect.sync(() => statistics(log)),
-    awaitGrowth: (position) =>
+    await: (position) =>
       Effect.suspend(() => {
         if (headOf(log) > position) return Effect.void
         growth ??= Deferred.makeUnsafe()
@@ -78,3 +100,32 @@ const makeStorage = (log: Log): Storage => {
       })
   }
 }
+
+/** Every operation is one synchronous step, so nothing comes between and an interruption leaves nothing half done. */
+const makeStorage = (log: Log, growth: Growth): Storage => {
+  const orders = makeOrders()
+  const open = <A, E>(operation: string, effect: Effect.Effect<A, E>) => unlessRestoring(log, operation, effect)
+  return {
+    durability: "memory",
+    append: (request) => open("append", growth.record((now) => appendTo(log, request, now))),
+    readLog: (query) => open("readLog", Effect.sync(() => readLog(log, query))),
+    readStream: (query) => open("readStream", Effect.suspend(() => Effect.fromResult(readStream(log, query)))),
+    findEvent: (id) => open("findEvent", Effect.sync(() => findEvent(log, id))),
+    describeStream: (streamId) => open("describeStream", Effect.sync(() => describeStream(log, streamId))),
+    listStreams: (query) => open("listStreams", Effect.sync(() => listStreams(log, orders, query))),
+    changeStream: (streamId, change) =>
+      open("changeStream", Effect.suspend(() => Effect.fromResult(changeStream(log, streamId, change)))),
+    head: open("head", Effect.sync(() => ({ position: headOf(log), incarnation: log.incarnation }))),
+    statistics: open("statistics", Effect.sync(() => statistics(log))),
+    awaitGrowth: growth.await
+  }
+}
+
+const unlessRestoring = <A, E>(
+  log: Log,
+  operation: string,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E | StorageError> =>
+  Effect.suspend((): Effect.Effect<A, E | StorageError> =>
+    log.restoring === undefined ? effect : Effect.fail(storeRestoring(operation))
+  )

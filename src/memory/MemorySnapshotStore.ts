@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,6 +27,7 @@ import {
   SnapshotStore,
   type StoredSnapshot
 } from "../store/SnapshotStore.ts"
+import { MemorySnapshots } from "./internal/parts.ts"
 import { compareNames } from "./internal/streams.ts"
 
 /**
@@ -46,9 +48,16 @@ import { compareNames } from "./internal/streams.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<SnapshotStore, never, EventStore> = Layer.effect(
-  SnapshotStore,
-  Effect.map(EventStore, (log) => fromSnapshotStorage(makeStorage(log)))
+export const layer: Layer.Layer<SnapshotStore | MemorySnapshots, never, EventStore> = Layer.effectContext(
+  Effect.map(EventStore, (log) => {
+    const streams: Streams = new Map()
+    return Context.make(SnapshotStore, fromSnapshotStorage(makeStorage(log, streams))).pipe(
+      Context.add(MemorySnapshots, {
+        all: () => everything(streams).toSorted(compareKeys),
+        save: (snapshot) => save(streams, snapshot)
+      })
+    )
+  })
 )
 
 // internal
@@ -60,25 +69,22 @@ type SeriesByKey = Map<string, Series>
 
 type Streams = Map<StreamId, SeriesByKey>
 
-const makeStorage = (log: EventStore["Service"]): SnapshotStorage => {
-  const streams: Streams = new Map()
-  return {
-    save: (snapshot) => Effect.sync(() => save(streams, snapshot)),
-    load: ({ atMost = Infinity, fingerprint, kind, streamId }) =>
-      Effect.suspend(() => {
-        const series = streams.get(streamId)?.get(seriesKey(kind, fingerprint)) ?? []
-        return Effect.map(
-          usability(log, streamId),
-          (isUsable) =>
-            Option.fromUndefinedOr(series.findLast((snapshot) => snapshot.revision <= atMost && isUsable(snapshot)))
-        )
-      }),
-    list: (query) => Effect.sync(() => list(streams, query)),
-    prune: (query) => prune(streams, log, query),
-    remove: (selection) => Effect.sync(() => removeWhere(streams, selection, () => true)),
-    statistics: Effect.sync(() => statistics(streams))
-  }
-}
+const makeStorage = (log: EventStore["Service"], streams: Streams): SnapshotStorage => ({
+  save: (snapshot) => Effect.sync(() => save(streams, snapshot)),
+  load: ({ atMost = Infinity, fingerprint, kind, streamId }) =>
+    Effect.suspend(() => {
+      const series = streams.get(streamId)?.get(seriesKey(kind, fingerprint)) ?? []
+      return Effect.map(
+        usability(log, streamId),
+        (isUsable) =>
+          Option.fromUndefinedOr(series.findLast((snapshot) => snapshot.revision <= atMost && isUsable(snapshot)))
+      )
+    }),
+  list: (query) => Effect.sync(() => list(streams, query)),
+  prune: (query) => prune(streams, log, query),
+  remove: (selection) => Effect.sync(() => removeWhere(streams, selection, () => true)),
+  statistics: Effect.sync(() => statistics(streams))
+})
 
 /** Neither a kind nor a fingerprint has control characters. */
 const seriesKey = (kind: string, fingerprint: string): string => `${kind}\n${fingerprint}`

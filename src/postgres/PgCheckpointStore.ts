@@ -18,27 +18,33 @@ import type { Position, Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import { fromCheckpointStorage } from "../store/CheckpointStorage.ts"
 import {
+  BuildBehind,
   CheckpointStore,
   historyChanged,
   isOfHistory,
-  judgeClaim,
   type Lease,
   leaseLost,
+  type MakeLive,
   type ParkedEvent,
   type ProjectionCommit,
-  type ProjectionRecord,
-  type ProjectionStatus,
   StatementFailed
 } from "../store/CheckpointStore.ts"
 import { digestOf } from "../store/EventDigest.ts"
 import type { LogHead } from "../store/EventStore.ts"
-import { Corrupt, StorageError } from "../store/EventStoreError.ts"
+import { NO_WRITES, type StorageError } from "../store/EventStoreError.ts"
+import * as builds from "./internal/buildStatements.ts"
+import { NO_PRIMARY_KEY } from "./internal/changeStatements.ts"
 import { quoteName } from "./internal/identifiers.ts"
+import { isPlain, plainCommit } from "./internal/plainCommit.ts"
+import { acquire, makeBuilds } from "./internal/projectionBuilds.ts"
+import { toRecord, toRollCalls } from "./internal/projectionRows.ts"
 import * as Session from "./internal/projectionSession.ts"
 import * as statements from "./internal/projectionStatements.ts"
+import { oldestStates, stateTimes } from "./internal/retentionStatements.ts"
 import { READER } from "./internal/sessions.ts"
-import { judge, rescueTransaction, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { judge, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { type Rows, runner, type Statement } from "./internal/statements.ts"
+import { compareTables } from "./internal/tableComparison.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
 /**
@@ -48,8 +54,8 @@ import { SchemaName } from "./PgMigrations.ts"
  *
  * **Details**
  *
- * Opens up to 8 connections of its own, with the client's settings: 4 to commit
- * and 4 for the rest. What it does never becomes part of a transaction of the
+ * Opens up to 10 connections of its own, with the client's settings: 4 to commit,
+ * 2 to take leases and 4 for the rest. What it does never becomes part of a transaction of the
  * caller's. A commit is sent at once, so its statements cost one round trip
  * together. A session that stands still inside of a commit is ended by the
  * server after 5 seconds, and with it the locks that it holds.
@@ -67,7 +73,11 @@ export const layer: Layer.Layer<CheckpointStore, StorageError, PgClient.PgClient
     const sql = yield* PgClient.make({ ...config, maxConnections: size, startupParameters }).pipe(
       storageErrors("connect")
     )
-    const sessions = yield* Session.make({ ...config, startupParameters }, size)
+    const sessions = {
+      committing: yield* Session.make({ ...config, startupParameters }, size),
+      // statements of handlers, however long they take, keep nobody from taking a lease
+      claiming: yield* Session.make({ ...config, startupParameters }, Math.min(size, CLAIMING_MAX))
+    }
     return fromCheckpointStorage(make(sql, sessions, quoteName(yield* SchemaName)))
   })
 ).pipe(Layer.provide(Reactivity.layer))
@@ -76,26 +86,40 @@ export const layer: Layer.Layer<CheckpointStore, StorageError, PgClient.PgClient
 
 const CONNECTIONS_MAX = 4
 
+const CLAIMING_MAX = 2
+
 /** Whoever stands still keeps nobody waiting for long. */
 const IMPATIENT = { idle_in_transaction_session_timeout: "5000" }
 
 const make = (
   sql: PgClient.PgClient,
-  sessions: Session.Sessions,
+  { claiming, committing: sessions }: { readonly claiming: Session.Sessions; readonly committing: Session.Sessions },
   schema: string
 ): CheckpointStore["Service"] => {
   const run = runner(sql)
-  const states = (rows: Rows) => rows as unknown as ReadonlyArray<readonly [key: string, state: string]>
   return {
     hasTables: true,
-    acquire: (claim) => acquire(sql, schema, claim),
+    acquire: (claim) => acquire(claiming, schema, claim),
+    attend: (attendance) =>
+      attendance.projections.length === 0
+        ? Effect.succeed([])
+        : Effect.map(
+          run("attendProjections", statements.attend(schema, attendance)),
+          (rows) => toRollCalls(rows, attendance.projections.length)
+        ),
+    leave: (owner) => Effect.asVoid(run("leaveProjections", statements.leave(schema, owner))),
     renew: (lease) =>
       Effect.flatMap(
         run("renewLease", statements.renew(schema, lease)),
         ([row]) => row === undefined ? Effect.fail(leaseLost(lease)) : Effect.succeed(toRecord(row))
       ),
     release: (lease) => Effect.asVoid(run("releaseLease", statements.release(schema, lease))),
-    commit: (lease, work) => commit(sql, sessions, schema, lease, work),
+    commit: (lease, work) =>
+      Effect.catchTag(commit(sql, sessions, schema, lease, work), "BuildBehind", (fault) => Effect.die(fault)),
+    makeLive: (lease, change) => {
+      const { at, statements } = change
+      return commit(sql, sessions, schema, lease, { from: at.position, to: at, statements }, change)
+    },
     reportFailure: (lease, failure) =>
       Effect.flatMap(
         run("reportFailure", statements.reportFailure(schema, lease, failure)),
@@ -103,108 +127,133 @@ const make = (
       ),
     find: (key) =>
       Effect.map(
-        run("findProjection", statements.records(schema, key)),
+        run("findProjection", statements.records(schema, { ...key, slice: key.slice ?? 0 })),
         (rows) => Option.map(Arr.head(rows), toRecord)
       ),
+    findSlices: (key) =>
+      Effect.map(
+        run("findProjection", statements.records(schema, { ...key, slice: undefined })),
+        (rows) => rows.map(toRecord)
+      ),
     list: Effect.map(run("listProjections", statements.records(schema, undefined)), (rows) => rows.map(toRecord)),
+    ...makeBuilds(sql, claiming, schema),
+    ...makeStates(run, schema),
+    compareTables: (comparison) => compareTables(sql, schema, comparison),
     setStatus: (key, status) =>
       Effect.map(run("setProjectionStatus", statements.setStatus(schema, key, status)), (rows) => rows.length > 0),
-    loadStates: (key, keys) =>
-      keys.length === 0
-        ? Effect.succeed(new Map())
-        : Effect.map(run("loadStates", statements.loadStates(schema, key, keys)), (rows) => new Map(states(rows))),
-    listStates: (key, page = {}) =>
-      Effect.map(
-        run("listStates", statements.listStates(schema, key, page)),
-        (rows) => states(rows).map(([name, state]) => ({ key: name, state }))
-      ),
     listParked: (key, page = {}) =>
       Effect.map(run("listParked", statements.listParked(schema, key, page)), (rows) => rows.map(toParked)),
-    digestLog: ({ filter, until }) =>
-      Effect.map(run("digestLog", statements.digestLog(schema, filter, until)), ([row]) => {
+    digestLog: (options) =>
+      Effect.map(run("digestLog", statements.digestLog(schema, options)), ([row]) => {
         const [count, first, second] = row as unknown as readonly [number, number, number]
         return { count, digest: digestOf(first, second) }
-      })
+      }),
+    digestSlices: ({ filter, untils }) =>
+      Effect.map(run("digestLog", statements.digestSlices(schema, filter, untils)), (rows) =>
+        rows.map((row) => {
+          const [count, first, second] = row as unknown as readonly [number, number, number]
+          return { count, digest: digestOf(first, second) }
+        }))
   }
 }
 
-const acquire = (
-  sql: PgClient.PgClient,
-  schema: string,
-  claim: Parameters<CheckpointStore["Service"]["acquire"]>[0]
-): ReturnType<CheckpointStore["Service"]["acquire"]> => {
-  const run = ({ parameters, text }: Statement) => sql.unsafe(text, parameters).values
-  const attempt = Effect.gen(function*() {
-    yield* run(statements.register(schema, claim))
-    const [row] = yield* run(statements.lock(schema, claim))
-    if (row === undefined) return yield* Effect.fail(missing)
-    const record = toRecord(row)
-    const [position, incarnation, now] = row.slice(RECORD_COLUMNS) as unknown as readonly [Position, string, Date]
-    const verdict = judgeClaim(record, claim, { position, incarnation }, now.getTime())
-    if (verdict === "held") return { _tag: "Held", record } as const
-    if (verdict !== "free") return yield* Effect.fail(verdict)
-    const [granted] = yield* run(statements.grant(schema, claim))
-    if (granted === undefined) return yield* Effect.fail(missing)
-    const { name, owner, version } = claim
-    const { epoch } = toRecord(granted)
-    return {
-      _tag: "Acquired",
-      lease: { name, version, owner, epoch, leaseMillis: claim.leaseMillis, incarnation },
-      record: toRecord(granted)
-    } as const
-  })
-  return rescueTransaction(sql.withTransaction(attempt)).pipe(
-    Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError("acquireLease", error)))
-  )
-}
-
-const missing = new StorageError({
-  operation: "acquireLease",
-  reason: new Corrupt({ detail: "the head of the log, or the projection's row, is missing" })
+/** What a leader and readers ask of the states. */
+const makeStates = (
+  run: ReturnType<typeof runner>,
+  schema: string
+): Pick<CheckpointStore["Service"], "listStates" | "loadStates" | "oldestStates" | "stateTimes"> => ({
+  loadStates: (key, keys) =>
+    keys.length === 0
+      ? Effect.succeed(new Map())
+      : Effect.map(run("loadStates", statements.loadStates(schema, key, keys)), (rows) => new Map(statesOf(rows))),
+  listStates: (key, page = {}) =>
+    Effect.map(
+      run("listStates", statements.listStates(schema, key, page)),
+      (rows) => statesOf(rows).map(([name, state]) => ({ key: name, state }))
+    ),
+  stateTimes: (lease, keys) =>
+    Effect.map(run("stateTimes", stateTimes(schema, lease, keys)), (rows) => new Map(timesOf(rows))),
+  oldestStates: (lease, limit) =>
+    Effect.map(
+      run("oldestStates", oldestStates(schema, lease, limit)),
+      (rows) => timesOf(rows).map(([key, time]) => ({ key, time }))
+    )
 })
+
+const statesOf = (rows: Rows) => rows as unknown as ReadonlyArray<readonly [key: string, state: string]>
 
 const commit = Effect.fnUntraced(function*(
   sql: PgClient.PgClient,
   sessions: Session.Sessions,
   schema: string,
   lease: Lease,
-  work: ProjectionCommit
+  work: ProjectionCommit,
+  makeLive?: MakeLive
 ) {
+  if (makeLive === undefined && isPlain(work)) {
+    const moved = yield* runner(sql)("commitProjection", plainCommit(schema, lease, work))
+    return moved.length === 1 ? undefined : yield* whyNotMoved(sql, schema, lease, work)
+  }
   const { after, before } = statements.effects(schema, lease, work)
   const first = [...limitStatements(work.statementMillis), ...before]
   const own = work.statements ?? []
-  const all = [...first, ...own, ...after, statements.moveCheckpoint(schema, lease, work)]
+  const swap = makeLive === undefined ? [] : builds.makeLive(schema, lease, makeLive)
+  const all: ReadonlyArray<statements.Effect> = [
+    ...first,
+    ...own,
+    ...after,
+    ...(work.tables === undefined ? [] : [builds.noteTables(schema, lease, work.tables)]),
+    ...swap,
+    statements.moveCheckpoint(schema, lease, work)
+  ]
+  const isBehind = (exits: Session.Outcome["exits"]) =>
+    makeLive?.notBehind === true && isFalse(exits.at(builds.NOT_BEHIND_INDEX - swap.length - 1))
   const outcome = yield* Effect.mapError(
-    sessions.transact(all, (exits) => exits.every(Exit.isSuccess) && hasMoved(exits)),
+    sessions.transact(
+      all,
+      (exits) => exits.every((exit, index) => hasRows(exit, all[index]?.rows)) && !isBehind(exits)
+    ),
     (error) => toStorageError("commitProjection", error)
   )
   const failure = Session.firstFailure(outcome.exits)
   if (failure !== undefined) {
     const index = failure.index - first.length
+    const isOwn = index >= 0 && index < own.length
     return yield* Effect.fail(
-      index >= 0 && index < own.length
-        ? toStatementFailed(failure.error, index)
+      isOwn || sqlState(failure.error.reason) === NO_PRIMARY_KEY
+        ? toStatementFailed(failure.error, isOwn ? index : undefined)
         : toStorageError("commitProjection", failure.error)
     )
   }
-  if (outcome.commit === undefined) return yield* whyNotMoved(sql, schema, lease, work)
+  if (outcome.commit === undefined) {
+    const { build, name, version } = lease
+    return outcome.exits.every((exit, index) => hasRows(exit, all[index]?.rows))
+      ? yield* new BuildBehind({ name, version, build })
+      : yield* whyNotMoved(sql, schema, lease, work)
+  }
   const refusal = Session.firstFailure([outcome.commit])
   if (refusal !== undefined) return yield* Effect.fail(toStatementFailed(refusal.error, undefined))
 })
 
+const timesOf = (rows: Rows) => rows as unknown as ReadonlyArray<readonly [key: string, time: number]>
+
 const limitStatements = (millis: number | undefined): ReadonlyArray<Statement> =>
   millis === undefined ? [] : [{ text: `SET LOCAL statement_timeout = ${Math.ceil(millis)}`, parameters: [] }]
 
-const hasMoved = (exits: Session.Outcome["exits"]): boolean => {
-  const last = exits.at(-1)
-  return last !== undefined && Exit.isSuccess(last) && last.value.length === 1
-}
+/** Whether a statement did what it must; one without a number of rows may have any. */
+const hasRows = (exit: Session.Outcome["exits"][number], rows: number | undefined): boolean =>
+  Exit.isSuccess(exit) && exit.value.length === (rows ?? exit.value.length)
 
-/** A connection that is lost is no statement's fault. */
+const isFalse = (exit: Session.Outcome["exits"][number] | undefined): boolean =>
+  exit !== undefined && Exit.isSuccess(exit) && exit.value[0]?.[0] === false
+
+/** A connection that is lost, a deadlock, or a server that takes no writes is no statement's fault. */
 const toStatementFailed = (error: SqlError, index: number | undefined): StatementFailed | StorageError => {
   const code = sqlState(error.reason)
-  const isLost = error.reason._tag === "ConnectionError" || (code !== undefined && judge(error) === "lost")
-  if (isLost) return toStorageError("commitProjection", error)
+  const verdict = code === undefined ? undefined : judge(error)
+  const isChance = error.reason._tag === "ConnectionError" || verdict === "lost" || verdict === "again" ||
+    NO_WRITES.has(code ?? "")
+  if (isChance) return toStorageError("commitProjection", error)
   const cause: unknown = error.reason.cause
   const detail = cause instanceof Error ? cause.message : error.reason.message ?? error.reason._tag
   return new StatementFailed({ index, code: code ?? "", detail })
@@ -219,8 +268,8 @@ const whyNotMoved = Effect.fnUntraced(function*(
 ) {
   const [row] = yield* sql.unsafe(
     `SELECT p.epoch::float8, p.incarnation, h.position::float8, h.incarnation FROM ${schema}.projections p,
-      ${schema}.head h WHERE h.id = 1 AND p.name = $1 AND p.version = $2`,
-    [lease.name, lease.version]
+      ${schema}.head h WHERE h.id = 1 AND p.name = $1 AND p.version = $2 AND p.slice = $3`,
+    statements.sliceParameters(lease)
   ).values.pipe(storageErrors("commitProjection"))
   if (row === undefined) return yield* leaseLost(lease)
   const [epoch, incarnation, position, actual] = row as unknown as readonly [number, string, Position, string]
@@ -230,77 +279,6 @@ const whyNotMoved = Effect.fnUntraced(function*(
     epoch === lease.epoch && !isOfHistory(reached, head) ? historyChanged(lease, reached, head) : leaseLost(lease)
   )
 })
-
-/** How many columns `toRecord` reads. */
-const RECORD_COLUMNS = 19
-
-type RecordRow = readonly [
-  name: string,
-  version: number,
-  definition: string,
-  status: ProjectionStatus,
-  isSetUp: boolean,
-  position: Position,
-  incarnation: string,
-  count: number,
-  digest: string,
-  epoch: number,
-  owner: string | null,
-  leasedUntil: Date | null,
-  failures: number,
-  firstFailedAt: Date | null,
-  lastFailedAt: Date | null,
-  failedPosition: Position | null,
-  failure: string | null,
-  updatedAt: Date,
-  parked: number
-]
-
-const toRecord = (row: ReadonlyArray<unknown>): ProjectionRecord => {
-  const [
-    name,
-    version,
-    definition,
-    status,
-    isSetUp,
-    position,
-    incarnation,
-    count,
-    digest,
-    epoch,
-    owner,
-    leasedUntil,
-    failures,
-    firstFailedAt,
-    lastFailedAt,
-    failedPosition,
-    failure,
-    updatedAt,
-    parked
-  ] = row as unknown as RecordRow
-  return {
-    name,
-    version,
-    definition,
-    status,
-    isSetUp,
-    checkpoint: { position, incarnation, count, digest },
-    epoch,
-    owner: owner ?? undefined,
-    leasedUntil: leasedUntil === null ? undefined : DateTime.makeUnsafe(leasedUntil),
-    failure: firstFailedAt === null || lastFailedAt === null || failedPosition === null || failure === null
-      ? undefined
-      : {
-        count: failures,
-        firstAt: DateTime.makeUnsafe(firstFailedAt),
-        lastAt: DateTime.makeUnsafe(lastFailedAt),
-        position: failedPosition,
-        message: failure
-      },
-    updatedAt: DateTime.makeUnsafe(updatedAt),
-    parked
-  }
-}
 
 const toParked = (row: ReadonlyArray<unknown>): ParkedEvent => {
   const [position, key, id, type, streamId, revision, attempts, reason, parkedAt] = row as unknown as readonly [

@@ -18,12 +18,14 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as Scope from "effect/Scope"
 import { type Position, START } from "../event/Revision.ts"
 import { EventStore, type LogPage, type StoreStatistics } from "../store/EventStore.ts"
-import { Refused, StorageError, StreamTombstoned, Unavailable } from "../store/EventStoreError.ts"
+import { Refused, StorageError, storeRestoring, StreamTombstoned, Unavailable } from "../store/EventStoreError.ts"
 import { fromStorage } from "../store/fromStorage.ts"
+import { InlineAppender } from "../store/InlineAppender.ts"
 import type { LogQuery, Storage } from "../store/Storage.ts"
 import * as Committer from "./internal/committer.ts"
 import * as HeadWatcher from "./internal/headWatcher.ts"
 import { quoteName, takeListenersLock } from "./internal/identifiers.ts"
+import { makeSend } from "./internal/inlineAppends.ts"
 import * as reads from "./internal/reads.ts"
 import { eventColumns, STREAM_COLUMNS, toDescription, toEvent } from "./internal/rows.ts"
 import { READER, WRITER } from "./internal/sessions.ts"
@@ -95,17 +97,15 @@ export const Settings = Context.Reference<PgEventStoreSettings>(
  * **Details**
  *
  * Opens connections of its own beside those of the client, with the client's
- * settings: one to append, as many as the client has to read, and one to listen
- * when notifications are on. Fails with `StorageError` when the server cannot
+ * settings: one to append, as many as the client has to read, one to listen
+ * when notifications are on, and one for each layer of inline projections. Fails with `StorageError` when the server cannot
  * be reached or refuses, and when the schema is not this version's.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerStorage: Layer.Layer<EventStore, StorageError, PgClient.PgClient> = Layer.effect(
-  EventStore,
-  Effect.suspend(() => make)
-).pipe(Layer.provide(Reactivity.layer))
+export const layerStorage: Layer.Layer<EventStore | InlineAppender, StorageError, PgClient.PgClient> = Layer
+  .effectContext(Effect.suspend(() => make)).pipe(Layer.provide(Reactivity.layer))
 
 /**
  * Layer that migrates first, then provides the store.
@@ -113,7 +113,7 @@ export const layerStorage: Layer.Layer<EventStore, StorageError, PgClient.PgClie
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<EventStore, StorageError, PgClient.PgClient> = layerStorage.pipe(
+export const layer: Layer.Layer<EventStore | InlineAppender, StorageError, PgClient.PgClient> = layerStorage.pipe(
   Layer.provide(layerMigrations)
 )
 
@@ -123,7 +123,7 @@ export const layer: Layer.Layer<EventStore, StorageError, PgClient.PgClient> = l
 const WINDOW_EVENTS = 50_000
 
 const make: Effect.Effect<
-  EventStore["Service"],
+  Context.Context<EventStore | InlineAppender>,
   StorageError,
   PgClient.PgClient | Scope.Scope | Reactivity.Reactivity
 > = Effect.gen(function*() {
@@ -137,40 +137,67 @@ const make: Effect.Effect<
     PgClient.make({ ...config, ...options }).pipe(storageErrors("connect"))
   const startupParameters = { ...config.startupParameters, ...READER }
   const reader = yield* connect({ startupParameters })
-  const writer = yield* WriterSession.make({
-    ...config,
-    startupParameters: {
-      ...config.startupParameters,
-      ...WRITER,
-      lock_timeout: `${Duration.toMillis(settings.lockTimeout)}`
-    }
-  }, `${(config.applicationName ?? "event-store").slice(0, 32)} writer ${uuidV7Unsafe().slice(-12)}`)
+  const openWriter = (kind: string, more: Readonly<Record<string, string>>) =>
+    WriterSession.make({
+      ...config,
+      startupParameters: {
+        ...config.startupParameters,
+        ...WRITER,
+        lock_timeout: `${Duration.toMillis(settings.lockTimeout)}`,
+        ...more
+      }
+    }, `${(config.applicationName ?? "event-store").slice(0, 32)} ${kind} ${uuidV7Unsafe().slice(-12)}`)
+  const writer = yield* openWriter("writer", {})
   const durability = settings.durability ?? (yield* askDurability(reader))
   const run = runner(reader)
   const runInTime = within(settings.readTimeout, run)
-  const head = readHead(runInTime, schema)
+  const guard = makeGuard(readHead(runInTime, schema))
+  const { head } = guard
   const watcher = yield* HeadWatcher.make({
     readHead: Effect.map(head, ({ position }) => position),
     listen: settings.notifications ? listen({ ...config, startupParameters }, channel) : undefined
   })
-  const append = yield* Committer.make({
-    writer,
+  const client = yield* PgClient.PgClient
+  const committing = {
     schema,
     notify: settings.notifications,
     lockTimeout: settings.lockTimeout,
     resolveTimeout: settings.resolveTimeout,
     onCommit: watcher.report
-  })
-  return fromStorage({
+  }
+  const append = yield* Committer.make({ ...committing, writer })
+  const store = fromStorage({
     durability,
-    append: outsideTransactions(yield* PgClient.PgClient, append),
+    append: outsideTransactions(client, append),
     head,
     awaitGrowth: watcher.awaitGrowth,
-    changeStream: changeStream(reader, schema, settings.lockTimeout),
-    ...makeReads(runInTime, schema),
-    statistics: readStatistics(run, schema)
+    changeStream: (streamId, change) =>
+      Effect.tapError(
+        changeStream(reader, schema, settings.lockTimeout)(streamId, change),
+        (error) => error._tag === "RevisionConflict" && error.actual === undefined ? guard.check : Effect.void
+      ),
+    ...makeReads(runInTime, schema, guard),
+    statistics: Effect.andThen(guard.check, readStatistics(run, schema))
   })
+  const inline = InlineAppender.of({
+    open: (followers) =>
+      Effect.gen(function*() {
+        const own = yield* openWriter("inline", impatience(settings.lockTimeout))
+        const send = makeSend({ ...committing, writer: own, followers })
+        return outsideTransactions(client, yield* Committer.make({ ...committing, writer: own, send }))
+      })
+  })
+  return Context.make(EventStore, store).pipe(Context.add(InlineAppender, inline))
 })
+
+/** Whoever takes followers along has the append lock for more than a statement: the server ends one that stands still. */
+const impatience = (lockTimeout: Duration.Duration) => ({
+  idle_in_transaction_session_timeout: `${Duration.toMillis(STILL)}`,
+  statement_timeout: `${Duration.toMillis(Duration.sum(lockTimeout, STILL))}`
+})
+
+/** How long a session that has the append lock may stand still, or work on one statement. */
+const STILL = Duration.seconds(5)
 
 /** Listens in a session of its own, and says so to those who append. */
 const listen = (config: PgClient.PgClientConfig, channel: string) =>
@@ -222,43 +249,94 @@ const within = (limit: Duration.Duration, run: Run): Run => (operation, statemen
 
 const readHead = (run: Run, schema: string): Storage["head"] =>
   Effect.flatMap(
-    run("head", { text: `SELECT position::float8, incarnation FROM ${schema}.head WHERE id = 1`, parameters: [] }),
+    run("head", {
+      text: `SELECT position::float8, incarnation, restoring IS NOT NULL FROM ${schema}.head WHERE id = 1`,
+      parameters: []
+    }),
     ([row]) =>
       row === undefined
         ? Effect.fail(
           new StorageError({ operation: "head", reason: new Unavailable({ detail: "the head is missing" }) })
         )
+        : row[2] === true
+        ? Effect.fail(storeRestoring("head"))
         : Effect.succeed({ position: row[0] as Position, incarnation: row[1] as string })
   )
 
+/** Tells an empty store from one that is being restored, of which nobody sees anything. */
+interface Guard {
+  readonly head: Storage["head"]
+  /** Fails while the store is being restored. */
+  readonly check: Effect.Effect<void, StorageError>
+  /** Checks an answer that says that there is nothing. */
+  readonly some: <A, E>(
+    effect: Effect.Effect<A, E>,
+    isNothing: (answer: A) => boolean
+  ) => Effect.Effect<A, E | StorageError>
+}
+
+/** Only an empty store is ever restored, so one in which something was seen need not be asked again. */
+const makeGuard = (readHead: Storage["head"]): Guard => {
+  let isFilled = false
+  const head = Effect.map(readHead, (found) => {
+    isFilled ||= found.position > START
+    return found
+  })
+  const check = Effect.suspend(() => isFilled ? Effect.void : Effect.asVoid(head))
+  return {
+    head,
+    check,
+    some: (effect, isNothing) =>
+      Effect.flatMap(effect, (answer) => {
+        if (isFilled) return Effect.succeed(answer)
+        if (isNothing(answer)) return Effect.as(check, answer)
+        isFilled = true
+        return Effect.succeed(answer)
+      })
+  }
+}
+
 const makeReads = (
   run: Run,
-  schema: string
+  schema: string,
+  guard: Guard
 ): Pick<Storage, "readLog" | "readStream" | "findEvent" | "describeStream" | "listStreams"> => ({
-  readLog: (query) => readLog(run, schema, query),
+  readLog: (query) => guard.some(readLog(run, schema, query), ({ events }) => events.length === 0),
   readStream: (query) =>
-    Effect.flatMap(run("readStream", reads.streamPage(schema, query)), (rows) =>
-      rows[0]?.[0] === true
-        ? Effect.fail(new StreamTombstoned({ streamId: query.streamId }))
-        : Effect.succeed(rows.length === 0 || rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1)))),
+    guard.some(
+      Effect.flatMap(run("readStream", reads.streamPage(schema, query)), (rows) =>
+        rows[0]?.[0] === true
+          ? Effect.fail(new StreamTombstoned({ streamId: query.streamId }))
+          : Effect.succeed(rows.length === 0 || rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1)))),
+      (events) => events.length === 0
+    ),
   findEvent: (id) =>
-    Effect.map(
-      run("findEvent", {
-        text: `SELECT ${eventColumns("x")} FROM ${schema}.events x WHERE x.id = $1`,
-        parameters: [PgTypes.uuid(id)]
-      }),
-      (rows) => Option.map(Arr.head(rows), (row) => toEvent(row))
+    guard.some(
+      Effect.map(
+        run("findEvent", {
+          text: `SELECT ${eventColumns("x")} FROM ${schema}.events x WHERE x.id = $1`,
+          parameters: [PgTypes.uuid(id)]
+        }),
+        (rows) => Option.map(Arr.head(rows), (row) => toEvent(row))
+      ),
+      Option.isNone
     ),
   describeStream: (streamId) =>
-    Effect.map(
-      run("describeStream", {
-        text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`,
-        parameters: [PgTypes.text(streamId)]
-      }),
-      (rows) => Option.map(Arr.head(rows), toDescription)
+    guard.some(
+      Effect.map(
+        run("describeStream", {
+          text: `SELECT ${STREAM_COLUMNS} FROM ${schema}.streams s WHERE s.name = $1`,
+          parameters: [PgTypes.text(streamId)]
+        }),
+        (rows) => Option.map(Arr.head(rows), toDescription)
+      ),
+      Option.isNone
     ),
   listStreams: (query) =>
-    Effect.map(run("listStreams", reads.streamList(schema, query)), (rows) => rows.map(toDescription))
+    guard.some(
+      Effect.map(run("listStreams", reads.streamList(schema, query)), (rows) => rows.map(toDescription)),
+      (streams) => streams.length === 0
+    )
 })
 
 const readLog = Effect.fnUntraced(function*(run: Run, schema: string, query: LogQuery) {

@@ -163,10 +163,17 @@ const checkLog = (sql: PgClient, schema: string, storage: "postgres" | "pglite")
       (SELECT h.position FROM ${schema}.head h)::float8,
       (SELECT max(e.position) FROM ${schema}.events e)::float8,
       has_table_privilege('${schema}.events', 'UPDATE') OR has_table_privilege('${schema}.events', 'DELETE'),
-      (SELECT count(*) FROM pg_prepared_xacts)::int`
+      (SELECT count(*) FROM pg_prepared_xacts)::int,
+      (SELECT h.restoring ->> 'position' FROM ${schema}.head h)`
     const [row = []] = yield* sql.unsafe(text).values.pipe(storageErrors("checkHealth"))
-    const [months, strays, head, last, mayChange, prepared] = row
+    const [months, strays, head, last, mayChange, prepared, restored] = row
     return [
+      ...(restored === null ? [] : [{
+        name: "restore",
+        level: "fail" as const,
+        detail: `a restore is under way or was broken off at position ${restored}`,
+        hint: "run the restore again, which goes on where it was, or abandon it; nothing can be read or appended before"
+      }]),
       verdict(
         months === 2,
         "warn",

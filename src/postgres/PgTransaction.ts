@@ -19,10 +19,12 @@ import { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, Revision } from "../event/Revision.ts"
 import { encodeAppendAll } from "../store/AppendRequest.ts"
 import type { AppendAllOptions, AppendAllResult, AppendResult } from "../store/EventStore.ts"
-import { type AppendError, AppendOutcomeUnknown, Refused, StorageError } from "../store/EventStoreError.ts"
+import { type AppendError, AppendOutcomeUnknown, Refused, StorageError, Unavailable } from "../store/EventStoreError.ts"
+import { type InlineFollower, InlineFollowers } from "../store/InlineAppender.ts"
 import type { AppendRequest } from "../store/Storage.ts"
 import { toRequestOutcome, toStatement } from "./internal/batch.ts"
 import { quoteName, takeAppendLock } from "./internal/identifiers.ts"
+import { type Ask, hasMovedOn, standing, takeAlong } from "./internal/inlineAppends.ts"
 import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
 import { type PgEventStoreSettings, Settings } from "./PgEventStore.ts"
 import { SchemaName } from "./PgMigrations.ts"
@@ -71,7 +73,8 @@ export interface Transacted<A> {
  *
  * The work returns the append that it leads to, and a value for the caller. The
  * append is the last statement before COMMIT, so the append lock is held for
- * one statement and one commit, never while the work runs. When the append is
+ * one statement and one commit, never while the work runs. Inline projections
+ * of the context (`InlineProjections.layer`) are taken along after it. When the append is
  * refused (`RevisionConflict`, `AppendConditionFailed`, …), or the work fails,
  * everything is rolled back and nothing was written.
  *
@@ -137,6 +140,7 @@ const transactOn = <A, E, R>(
 ): Effect.Effect<Transacted<A>, E | AppendError, R> =>
   Effect.gen(function*() {
     if (Option.isSome(yield* Effect.serviceOption(sql.transactionService))) return yield* Effect.fail(nested)
+    const followers = yield* InlineFollowers
     // what is known of the append should the connection be lost from here on
     let pending: Pending<A> | undefined
     const transaction = Effect.gen(function*() {
@@ -149,13 +153,17 @@ const transactOn = <A, E, R>(
       const outcome = toRequestOutcome(request, yield* sql.unsafe(text, parameters).values)
       const done: Transacted<A> = { result: toResult(yield* Effect.fromResult(outcome)), value }
       // the transaction that recorded these events did the work too: this one takes its own back
-      return done.result.alreadyAppended ? yield* Effect.fail(new DoneBefore(done)) : done
+      if (done.result.alreadyAppended) return yield* Effect.fail(new DoneBefore(done))
+      yield* takeFollowers(sql, schema, followers, { requests: [request], outcomes: [outcome] })
+      return done
     })
     return yield* Effect.catch(
       rescueTransaction(sql.withTransaction(transaction)).pipe(atReadCommitted),
       (error): Effect.Effect<Transacted<A>, E | AppendError> => {
         if (error instanceof WorkFailed) return Effect.fail(error.error)
-        if (error instanceof DoneBefore) return Effect.succeed(error.done)
+        if (error instanceof DoneBefore) {
+          return Effect.as(catchUpFollowers({ schema, settings, sql }, followers), error.done)
+        }
         if (!isSqlError(error)) return Effect.fail(error)
         return pending !== undefined && judge(error) === "lost"
           ? resolve(sql, schema, settings.resolveTimeout, pending, error)
@@ -163,6 +171,46 @@ const transactOn = <A, E, R>(
       }
     )
   })
+
+/** Takes inline projections along, in the transaction that has just appended. */
+const takeFollowers = Effect.fnUntraced(function*(
+  sql: PgClient,
+  schema: string,
+  followers: ReadonlyArray<InlineFollower>,
+  appended: Parameters<typeof takeAlong>[3]
+): Effect.fn.Return<void, SqlError | StorageError> {
+  if (followers.length === 0) return
+  const ask: Ask = ({ parameters, text }) => sql.unsafe(text, parameters).values
+  const stands = yield* ask(standing(schema, followers))
+  const refusal = yield* Effect.catchIf(
+    takeAlong(ask, schema, followers, appended, stands),
+    hasMovedOn,
+    () => Effect.fail(movedOn)
+  )
+  if (refusal !== undefined) return yield* refusal.error
+})
+
+const movedOn = new StorageError({
+  operation: "transact",
+  reason: new Unavailable({ detail: "another build of an inline projection became current meanwhile" })
+})
+
+/** Shows inline projections what others have recorded, who may not know them. */
+const catchUpFollowers = (
+  { schema, settings, sql }: Target,
+  followers: ReadonlyArray<InlineFollower>
+): Effect.Effect<void, StorageError> => {
+  if (followers.length === 0) return Effect.void
+  const work = Effect.gen(function*() {
+    yield* sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(settings.lockTimeout)}`)
+    yield* sql.unsafe(takeAppendLock(schema))
+    yield* takeFollowers(sql, schema, followers, { requests: [], outcomes: [] })
+  })
+  return rescueTransaction(sql.withTransaction(work)).pipe(
+    atReadCommitted,
+    Effect.mapError((error) => isSqlError(error) ? toStorageError("transact", error) : error)
+  )
+}
 
 const nested = new StorageError({
   operation: "transact",

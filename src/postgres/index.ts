@@ -5,7 +5,9 @@
  */
 export * as PgCheckpointStore from "./PgCheckpointStore.ts"
 export * as PgEventStore from "./PgEventStore.ts"
+export * as PgLogTransfer from "./PgLogTransfer.ts"
 export * as PgMigrations from "./PgMigrations.ts"
+export * as PgReadModelStore from "./PgReadModelStore.ts"
 export * as PgSnapshotStore from "./PgSnapshotStore.ts"
 export * as PgStoreAdmin from "./PgStoreAdmin.ts"
 export * as PgTransaction from "./PgTransaction.ts"

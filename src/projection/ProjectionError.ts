@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { Position, Revision } from "../event/Revision.ts"
 import { StreamId } from "../event/StreamId.ts"
-import type { HistoryChanged, ProjectionChanged } from "../store/CheckpointStore.ts"
+import type { BuildMissing, HistoryChanged, ProjectionChanged } from "../store/CheckpointStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
 import type { RegistryInvalid } from "../version/VersionError.ts"
 
@@ -57,12 +57,60 @@ export class LeaseHeld
 }
 
 /**
+ * Represents something that would make a reactor do again what it has done.
+ * Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReactorReplay
+  extends Schema.TaggedError<ReactorReplay>("effect-event-store/projection/ProjectionError/ReactorReplay")(
+    "ReactorReplay",
+    { name: Schema.String }
+  )
+{
+  override get message(): string {
+    return `${this.name} is a reactor: it would do again what it has done, unless that is forced`
+  }
+}
+
+/**
+ * Represents a follower whose events another one has not seen that it comes
+ * after, and that did not move for a while either. It stands before the first of
+ * them.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DependencyBehind
+  extends Schema.TaggedError<DependencyBehind>("effect-event-store/projection/ProjectionError/DependencyBehind")(
+    "DependencyBehind",
+    {
+      name: Schema.String,
+      version: Schema.Int,
+      /** What it waits for. */
+      dependency: Schema.String,
+      /** How far that one has come. */
+      reached: Position,
+      /** Where the event stands that waits. */
+      wanted: Position
+    }
+  )
+{
+  override get message(): string {
+    return `The projection ${this.name}, version ${this.version}, comes after ${this.dependency}, which stands at position ${this.reached} and has to see ${this.wanted}: run it`
+  }
+}
+
+/**
  * Represents an event that could not be applied. Nothing of it was written.
  *
  * **Details**
  *
  * `Undecodable`: it breaks its schema, or its version is unknown. `HandlerThrew`:
- * the handler, or the function of the key, threw. `StateInvalid`: the state after it
+ * the handler, or the function of the key, threw. `HandlerFailed`: the effect of a
+ * handler failed, or was interrupted. `HandlerTimedOut`: it did not end in its
+ * time. `StateInvalid`: the state after it
  * breaks its schema, or its key is no name. `StatementFailed`: the database refused
  * one of its statements. `CommitRefused`: the database refused them at the end.
  *
@@ -75,7 +123,15 @@ export class EventFailed
     streamId: StreamId,
     revision: Revision,
     type: Schema.String,
-    reason: Schema.Literals(["Undecodable", "HandlerThrew", "StateInvalid", "StatementFailed", "CommitRefused"]),
+    reason: Schema.Literals([
+      "Undecodable",
+      "HandlerThrew",
+      "HandlerFailed",
+      "HandlerTimedOut",
+      "StateInvalid",
+      "StatementFailed",
+      "CommitRefused"
+    ]),
     detail: Schema.String
   })
 {
@@ -159,6 +215,8 @@ export type RunError =
   | ProjectionChanged
   | ProjectionHalted
   | HistoryChanged
+  | BuildMissing
+  | DependencyBehind
   | TooManyParked
   | StateUnreadable
   | StorageError

@@ -24,8 +24,8 @@ export const get = <State>(
   key = ""
 ): Effect.Effect<Option.Option<State>, StateUnreadable | StorageError, CheckpointStore> =>
   Effect.gen(function*() {
-    const { name, version } = projection
-    const found = yield* CheckpointStore.use((store) => store.loadStates({ name, version }, [key]))
+    const { build, name, version } = projection
+    const found = yield* CheckpointStore.use((store) => store.loadStates({ name, version, build }, [key]))
     const text = found.get(key)
     return text === undefined ? Option.none() : Option.some(yield* read(projection, key, text))
   })
@@ -53,8 +53,8 @@ export const list = <State>(
   page?: StatesPage
 ): Effect.Effect<ReadonlyArray<KeyedState<State>>, StateUnreadable | StorageError, CheckpointStore> =>
   Effect.gen(function*() {
-    const { name, version } = projection
-    const found = yield* CheckpointStore.use((store) => store.listStates({ name, version }, page))
+    const { build, name, version } = projection
+    const found = yield* CheckpointStore.use((store) => store.listStates({ name, version, build }, page))
     return yield* Effect.forEach(
       found,
       ({ key, state }) => Effect.map(read(projection, key, state), (value) => ({ key, state: value }))

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
+import type { Position } from "../event/Revision.ts"
 
 /**
  * Options of `ProjectionRunner`.
@@ -13,7 +15,7 @@ import type * as Schedule from "effect/Schedule"
  * @since 0.1.0
  */
 export interface RunnerOptions {
-  /** Most events of a commit, 1 to 10,000; 1,000 when absent. */
+  /** Most events of a commit, 1 to 10,000; when absent, 4,000 for states, 500 for tables, and 1,000 for the rest. */
   readonly batchEvents?: number | undefined
   /** Most bytes of events of a commit, by an estimate; 4 MiB when absent. */
   readonly batchBytes?: number | undefined
@@ -31,4 +33,30 @@ export interface RunnerOptions {
   readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
   /** Name of the runner, unique to it; a new one when absent. */
   readonly owner?: string | undefined
+  /** Is told how far a run has come, at most four times a second for each slice, and when it has caught up. */
+  readonly onProgress?: ((progress: ProjectionProgress) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * How far a run has come.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProjectionProgress {
+  readonly name: string
+  readonly version: number
+  readonly build: number
+  /** 0 when the projection is not divided. */
+  readonly slice: number
+  /** Every matching event up to here is applied. */
+  readonly position: Position
+  /** Where the run ends, or the log ends now. */
+  readonly head: Position
+  /** Events that this run has applied. */
+  readonly events: number
+  /** Over the last seconds. */
+  readonly eventsPerSecond: number
+  /** In how many milliseconds it will be at `head`; `undefined` while that is not known. */
+  readonly etaMillis: number | undefined
 }

@@ -13,19 +13,25 @@ import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as MemoryCheckpointStore from "../memory/MemoryCheckpointStore.ts"
 import * as MemoryEventStore from "../memory/MemoryEventStore.ts"
+import * as MemoryLogTransfer from "../memory/MemoryLogTransfer.ts"
 import * as MemorySnapshotStore from "../memory/MemorySnapshotStore.ts"
 import * as MemoryStoreAdmin from "../memory/MemoryStoreAdmin.ts"
 import * as PgliteClient from "../pglite/PgliteClient.ts"
 import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
 import * as PgCheckpointStore from "../postgres/PgCheckpointStore.ts"
 import * as PgEventStore from "../postgres/PgEventStore.ts"
+import * as PgLogTransfer from "../postgres/PgLogTransfer.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
+import * as PgReadModelStore from "../postgres/PgReadModelStore.ts"
 import * as PgSnapshotStore from "../postgres/PgSnapshotStore.ts"
 import * as PgStoreAdmin from "../postgres/PgStoreAdmin.ts"
 import * as PgTransaction from "../postgres/PgTransaction.ts"
 import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
+import type { InlineAppender } from "../store/InlineAppender.ts"
+import type { LogTransfer } from "../store/LogTransfer.ts"
+import type { ReadModelStore } from "../store/ReadModelStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
 import { layerServer } from "./internal/serverClient.ts"
@@ -37,8 +43,13 @@ import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<CheckpointStore | EventStore | SnapshotStore | StoreAdmin> = Layer.mergeAll(
-  Layer.provideMerge(Layer.merge(MemorySnapshotStore.layer, MemoryCheckpointStore.layer), MemoryEventStore.layer),
+export const layerMemory: Layer.Layer<
+  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin
+> = Layer.mergeAll(
+  MemoryLogTransfer.layer.pipe(
+    Layer.provideMerge(Layer.merge(MemorySnapshotStore.layer, MemoryCheckpointStore.layer)),
+    Layer.provideMerge(MemoryEventStore.layer)
+  ),
   MemoryStoreAdmin.layer
 )
 
@@ -85,6 +96,9 @@ export interface PgliteStoreOptions extends SchemaOptions, PgliteClient.PgliteOp
 export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
   | CheckpointStore
   | EventStore
+  | InlineAppender
+  | LogTransfer
+  | ReadModelStore
   | SnapshotStore
   | StoreAdmin
   | PgTransaction.PgTransaction
@@ -113,8 +127,8 @@ export interface PostgresStoreOptions extends SchemaOptions {
   readonly url: string | Redacted.Redacted
   /**
    * Most connections of each of the two pools, for the caller's statements and
-   * for reads; 10 when absent. Snapshots open up to 4 more, projections up to 8,
-   * when they are used.
+   * for reads; 10 when absent. Snapshots open up to 4 more, projections up to 10,
+   * and queries of read models up to 4, when they are used.
    */
   readonly maxConnections?: number | undefined
   /** Name that `pg_stat_activity` shows; `event-store` when absent. */
@@ -145,6 +159,9 @@ export interface PostgresStoreOptions extends SchemaOptions {
 export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
   | CheckpointStore
   | EventStore
+  | InlineAppender
+  | LogTransfer
+  | ReadModelStore
   | SnapshotStore
   | StoreAdmin
   | PgTransaction.PgTransaction
@@ -174,7 +191,7 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
  * @since 0.1.0
  */
 export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
-  CheckpointStore | EventStore | SnapshotStore | StoreAdmin,
+  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin,
   StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > => {
   const parsed = parseStoreUrl(url)
@@ -199,7 +216,7 @@ export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
  * @since 0.1.0
  */
 export const layerConfig: Layer.Layer<
-  CheckpointStore | EventStore | SnapshotStore | StoreAdmin,
+  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin,
   Config.ConfigError | StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.Redacted("EVENT_STORE_URL").pipe(Config.withDefault(Redacted.make("pglite:.event-store")))
@@ -220,13 +237,22 @@ const stores = <R>(
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
 ): Layer.Layer<
-  CheckpointStore | EventStore | SnapshotStore | StoreAdmin | PgTransaction.PgTransaction,
+  | CheckpointStore
+  | EventStore
+  | InlineAppender
+  | LogTransfer
+  | ReadModelStore
+  | SnapshotStore
+  | StoreAdmin
+  | PgTransaction.PgTransaction,
   StorageError,
   R | PgClient.PgClient
 > => {
   const parts = Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
     PgCheckpointStore.layer,
+    PgLogTransfer.layer,
+    PgReadModelStore.layer,
     PgSnapshotStore.layer,
     PgStoreAdmin.layer(storage),
     PgTransaction.layer

@@ -17,6 +17,11 @@ import type { StreamId } from "../event/StreamId.ts"
 import type { EventDigest } from "./EventDigest.ts"
 import type { LogHead } from "./EventStore.ts"
 import type { StorageError } from "./EventStoreError.ts"
+import type { BuildKey, ProjectionKey, ProjectionVersion } from "./ProjectionKey.ts"
+import type { ComparedTables, TableComparison } from "./TableComparison.ts"
+
+export type { BuildKey, ProjectionKey, ProjectionVersion }
+import type { KeptChanges } from "./KeptChanges.ts"
 
 /**
  * Service for the checkpoints of the projections of one log.
@@ -46,7 +51,7 @@ export class CheckpointStore extends Context.Service<CheckpointStore, {
    */
   readonly acquire: (claim: LeaseClaim) => Effect.Effect<
     LeaseAnswer,
-    InvalidInput | ProjectionChanged | HistoryChanged | StorageError
+    InvalidInput | ProjectionChanged | HistoryChanged | BuildMissing | StorageError
   >
 
   /** Makes a lease last longer, and tells how the projection stands. */
@@ -64,13 +69,75 @@ export class CheckpointStore extends Context.Service<CheckpointStore, {
   /** Notes a failure of the projection, and halts it when `halt` is true. */
   readonly reportFailure: (lease: Lease, failure: FailureReport) => Effect.Effect<void, LeaseLost | StorageError>
 
-  /** Describes one projection. */
+  /**
+   * Says that a runner is there, as long as its leases last, and tells how the
+   * slices stand that it could run, and how many runners could run them.
+   */
+  readonly attend: (attendance: Attendance) => Effect.Effect<ReadonlyArray<RollCall>, InvalidInput | StorageError>
+
+  /** Says that a runner is there no longer. */
+  readonly leave: (owner: string) => Effect.Effect<void, StorageError>
+
+  /** Describes one projection; one slice of it. */
   readonly find: (key: ProjectionKey) => Effect.Effect<Option.Option<ProjectionRecord>, InvalidInput | StorageError>
 
-  /** Describes all projections, by name and version. */
+  /** Describes all slices of a projection, in their order; none when it is not known. */
+  readonly findSlices: (
+    key: ProjectionKey
+  ) => Effect.Effect<ReadonlyArray<ProjectionRecord>, InvalidInput | StorageError>
+
+  /** Describes all projections, by name, version, build and slice. */
   readonly list: Effect.Effect<ReadonlyArray<ProjectionRecord>, StorageError>
 
-  /** Says whether a projection shall run; false when it is not known. */
+  /** The version of a projection that is live, which is what those see who read it by its name. */
+  readonly findLive: (name: string) => Effect.Effect<Option.Option<number>, InvalidInput | StorageError>
+
+  /**
+   * Registers one more build of a version, beside the others: nobody reads or
+   * runs it who does not name it. Fails with `BuildsExhausted` when there are 32.
+   */
+  readonly addBuild: (
+    version: ProjectionVersion
+  ) => Effect.Effect<ProjectionBuild, InvalidInput | BuildsExhausted | StorageError>
+
+  /** Lists the builds of a projection, or of all, by name, version and build. */
+  readonly listBuilds: (
+    name?: string
+  ) => Effect.Effect<ReadonlyArray<ProjectionBuild>, InvalidInput | StorageError>
+
+  /**
+   * Makes a build live, and the current one of its version, in one commit with
+   * the statements that show it to its readers.
+   *
+   * **Details**
+   *
+   * The builds whose places it takes are retired. Whoever runs them loses the
+   * lease: the next commit of that one fails.
+   */
+  readonly makeLive: (
+    lease: Lease,
+    change: MakeLive
+  ) => Effect.Effect<void, LeaseLost | HistoryChanged | BuildBehind | StatementFailed | StorageError>
+
+  /**
+   * Removes a build that nobody sees: its states, its parked events, its tables
+   * and itself; whoever has its lease loses it.
+   *
+   * **Details**
+   *
+   * Tells what it did instead: `live` or `current` builds stay, and so does a
+   * `leased` one with `onlyIdle`; `missing` when there is none. Fails when
+   * something depends on its tables.
+   */
+  readonly removeBuild: (
+    build: BuildKey,
+    options?: { readonly onlyIdle?: boolean | undefined }
+  ) => Effect.Effect<BuildRemoval, InvalidInput | StorageError>
+
+  /** Compares the tables of two builds, all of them and both checkpoints at one moment. */
+  readonly compareTables: (comparison: TableComparison) => Effect.Effect<ComparedTables, InvalidInput | StorageError>
+
+  /** Says whether a projection shall run, all slices of it unless one is named; false when it is not known. */
   readonly setStatus: (
     key: ProjectionKey,
     status: "running" | "paused"
@@ -82,36 +149,86 @@ export class CheckpointStore extends Context.Service<CheckpointStore, {
     keys: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyMap<string, string>, StorageError>
 
+  /** Returns when the states of these keys were changed, in milliseconds since 1970; of those that a commit told it of. */
+  readonly stateTimes: (
+    lease: Lease,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyMap<string, number>, StorageError>
+
+  /** Lists the states that were not changed for the longest time, the oldest first, at most so many. */
+  readonly oldestStates: (
+    lease: Lease,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly key: string; readonly time: number }>, StorageError>
+
   /** Lists states by key, in the order of their bytes. */
   readonly listStates: (
     key: ProjectionKey,
     page?: StatesPage
   ) => Effect.Effect<ReadonlyArray<StoredState>, StorageError>
 
-  /** Lists parked events by position. */
+  /** Lists parked events by position, of all slices unless one is named. */
   readonly listParked: (
     key: ProjectionKey,
     page?: ParkedPage
   ) => Effect.Effect<ReadonlyArray<ParkedEvent>, InvalidInput | StorageError>
 
-  /** Counts and digests the events of the log that pass the filter, up to a position (inclusive). */
+  /**
+   * Counts and digests the events of the log that pass the filter, after a
+   * position (exclusive; the start when absent) and up to another (inclusive).
+   */
   readonly digestLog: (
-    options: { readonly filter: EventFilter | undefined; readonly until: Position }
+    options: {
+      readonly filter: EventFilter | undefined
+      readonly after?: Position | undefined
+      readonly until: Position
+    }
   ) => Effect.Effect<EventDigest, InvalidInput | StorageError>
+
+  /**
+   * Counts and digests the events of the log that pass the filter, for each of
+   * several slices by stream (`sliceOf`), each up to a position of its own
+   * (inclusive).
+   */
+  readonly digestSlices: (
+    options: { readonly filter: EventFilter | undefined; readonly untils: ReadonlyArray<Position> }
+  ) => Effect.Effect<ReadonlyArray<EventDigest>, InvalidInput | StorageError>
 }>()("effect-event-store/store/CheckpointStore") {}
 
 /**
- * Which projection. A new version builds beside the old one.
+ * What is known of a build.
+ *
+ * **Details**
+ *
+ * `building` is what nobody reads yet. `current` is the one of its version that
+ * is run and read, `kept` the one that was so before, `removing` one whose
+ * removal was not finished. Of all versions of a name one is live, which is a
+ * current one.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ProjectionKey {
-  /** 1 to 512 bytes. */
-  readonly name: string
-  /** From 1. */
-  readonly version: number
+export interface ProjectionBuild extends BuildKey {
+  readonly status: "building" | "current" | "kept" | "removing"
+  readonly isLive: boolean
+  readonly createdAt: DateTime.Utc
+  /** When another one took its place; `undefined` unless one did. */
+  readonly retiredAt: DateTime.Utc | undefined
+  /** Until when it is kept after that, by the storage's clock. */
+  readonly keepUntil: DateTime.Utc | undefined
+  /** Whether that time is over. */
+  readonly isExpired: boolean
+  /** Schema and name of each table that was made for it, as they stand in the database. */
+  readonly tables: ReadonlyArray<readonly [schema: string, name: string]>
 }
+
+/**
+ * What became of a build that was to be removed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type BuildRemoval = "removed" | "missing" | "live" | "current" | "leased"
 
 /**
  * How far a follower of the log has come, and what it saw on its way.
@@ -132,7 +249,13 @@ export interface Checkpoint extends EventDigest {
  * @category models
  * @since 0.1.0
  */
-export interface ProjectionRecord extends ProjectionKey {
+export interface ProjectionRecord extends BuildKey {
+  /** Where a reactor began: what stands up to here it never saw; 0 for a projection. */
+  readonly start: Position
+  /** Which part of it; 0 when it is not divided. */
+  readonly slice: number
+  /** Whether it is what those see who read the projection by its name. */
+  readonly isLive: boolean
   readonly checkpoint: Checkpoint
   /** What it reads and makes, in words; the same for all runs of a version. */
   readonly definition: string
@@ -168,7 +291,7 @@ export type ProjectionStatus = "running" | "paused" | "halted"
  */
 export interface FailureReport {
   readonly message: string
-  /** Where the event stands that failed. */
+  /** Where the event stands that failed; the checkpoint, when it was none. */
   readonly position: Position
   readonly halt: boolean
 }
@@ -205,6 +328,50 @@ export interface LeaseClaim extends ProjectionKey {
   readonly statuses: ReadonlyArray<ProjectionStatus>
   /** Takes a projection whose definition or history has changed too: to reset it. */
   readonly evenWhenChanged?: boolean | undefined
+  /** Takes the lease from another owner too: what that one is about to commit fails. */
+  readonly evenWhenHeld?: boolean | undefined
+  /** How many slices the projection has; 1 when absent. All of them are registered with the first. */
+  readonly slices?: number | undefined
+}
+
+/**
+ * A runner, and what it could run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attendance {
+  /** Unique to the runner, at most 512 bytes. */
+  readonly owner: string
+  /** How long it counts as there without another word, in milliseconds. */
+  readonly leaseMillis: number
+  readonly projections: ReadonlyArray<ProjectionKey>
+}
+
+/**
+ * How a projection stands that a runner could run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RollCall {
+  /** How many runners are there that could run it, this one among them. */
+  readonly runners: number
+  /** Its slices in their order; none when it is not known yet. */
+  readonly slices: ReadonlyArray<SliceState>
+}
+
+/**
+ * How a slice stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SliceState {
+  readonly slice: number
+  readonly status: ProjectionStatus
+  /** Who has its lease; `undefined` when nobody has, or it ran out. */
+  readonly owner: string | undefined
 }
 
 /**
@@ -223,7 +390,8 @@ export type LeaseAnswer =
  * @category models
  * @since 0.1.0
  */
-export interface Lease extends ProjectionKey {
+export interface Lease extends BuildKey {
+  readonly slice: number
   readonly owner: string
   readonly epoch: number
   readonly leaseMillis: number
@@ -247,13 +415,56 @@ export interface ProjectionCommit {
   readonly statementMillis?: number | undefined
   /** States as they are after; `undefined` removes one. */
   readonly states?: ReadonlyMap<string, string | undefined> | undefined
+  /** When the event was recorded that changed each of the states, in milliseconds since 1970; for states that grow old. */
+  readonly stateTimes?: ReadonlyMap<string, number> | undefined
   readonly park?: ReadonlyArray<Omit<ParkedEvent, "parkedAt">> | undefined
   /** Positions of parked events that wait no longer. */
   readonly unpark?: ReadonlyArray<Position> | undefined
+  /** Where a reactor begins. */
+  readonly start?: Position | undefined
   /** Marks that the tables were made. */
   readonly setUp?: boolean | undefined
+  /** Records which states and rows are changed; nothing of it when absent. */
+  readonly changes?: KeptChanges | undefined
+  /** Tables that `setUp` made, schema and name: they are removed with the build. */
+  readonly tables?: ReadonlyArray<readonly [schema: string, name: string]> | undefined
   /** Forgets states, parked events and failures first, and takes on this definition. */
-  readonly reset?: { readonly definition: string } | undefined
+  readonly reset?: ProjectionReset | undefined
+}
+
+/**
+ * How a build becomes live.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MakeLive {
+  /** The checkpoint, which stays where it is. */
+  readonly at: Omit<Checkpoint, "incarnation">
+  /** Run in their order. */
+  readonly statements: ReadonlyArray<SqlStatement>
+  /** How long what was live before is kept, in milliseconds. */
+  readonly keepMillis: number
+  /** Fails with `BuildBehind` while what is live has seen more of the log, so that nobody's reads go back. */
+  readonly notBehind: boolean
+}
+
+/**
+ * What is forgotten, and what the projection is from then on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProjectionReset {
+  readonly definition: string
+  /**
+   * The leases of the other slices, all of which are put at the start together
+   * with this one and lose their leases; nothing happens when one of these is
+   * not the newest.
+   */
+  readonly leases?: ReadonlyArray<Lease> | undefined
+  /** How many slices there are afterwards, 1 when absent: those beyond are removed. */
+  readonly slices?: number | undefined
 }
 
 /**
@@ -442,6 +653,65 @@ export class StatementFailed
 }
 
 /**
+ * Represents a build that is not there: it was cancelled or dropped, or never
+ * registered. Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BuildMissing
+  extends Schema.TaggedError<BuildMissing>("effect-event-store/store/CheckpointStore/BuildMissing")("BuildMissing", {
+    name: Schema.String,
+    version: Schema.Int,
+    /** `undefined` when there is none of the kind that was asked for. */
+    build: Schema.UndefinedOr(Schema.Int)
+  })
+{
+  override get message(): string {
+    return this.build === undefined
+      ? `There is no such build of ${describeKey(this)}`
+      : `There is no build ${this.build} of ${describeKey(this)}: it was cancelled or dropped`
+  }
+}
+
+/**
+ * Represents a version of which 32 builds are kept or under way. Nothing was
+ * written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BuildsExhausted
+  extends Schema.TaggedError<BuildsExhausted>("effect-event-store/store/CheckpointStore/BuildsExhausted")(
+    "BuildsExhausted",
+    { name: Schema.String, version: Schema.Int }
+  )
+{
+  override get message(): string {
+    return `There are 32 builds of ${describeKey(this)}: drop those that are retired`
+  }
+}
+
+/**
+ * Represents a build that was to become live before it had seen as much of the
+ * log as what is live. Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BuildBehind
+  extends Schema.TaggedError<BuildBehind>("effect-event-store/store/CheckpointStore/BuildBehind")("BuildBehind", {
+    name: Schema.String,
+    version: Schema.Int,
+    build: Schema.Int
+  })
+{
+  override get message(): string {
+    return `Build ${this.build} of ${describeKey(this)} has seen less of the log than what is live`
+  }
+}
+
+/**
  * Judges a claim: whether the lease may be given now, or what forbids it.
  *
  * @category validation
@@ -454,7 +724,8 @@ export const judgeClaim = (
   nowMillis: number
 ): "free" | "held" | HistoryChanged | ProjectionChanged => {
   const { checkpoint, definition, leasedUntil, name, owner, status, version } = record
-  if (owner !== undefined && owner !== claim.owner && (leasedUntil?.epochMilliseconds ?? 0) > nowMillis) return "held"
+  const isLeased = owner !== undefined && (leasedUntil?.epochMilliseconds ?? 0) > nowMillis
+  if (isLeased && owner !== claim.owner && claim.evenWhenHeld !== true) return "held"
   if (!claim.statuses.includes(status)) return "held"
   if (claim.evenWhenChanged === true) return "free"
   if (definition !== claim.definition) {
@@ -479,7 +750,7 @@ export const isOfHistory = ({ incarnation, position }: Pick<Checkpoint, "incarna
  * @since 0.1.0
  */
 export const historyChanged = (
-  { name, version }: ProjectionKey,
+  { name, version }: ProjectionVersion,
   { incarnation, position }: Pick<Checkpoint, "incarnation" | "position">,
   head: LogHead
 ): HistoryChanged =>
@@ -502,4 +773,4 @@ export const leaseLost = ({ epoch, name, version }: Lease): LeaseLost => new Lea
 
 // internal
 
-const describeKey = ({ name, version }: ProjectionKey): string => `projection ${name}, version ${version}`
+const describeKey = ({ name, version }: ProjectionVersion): string => `projection ${name}, version ${version}`

@@ -109,6 +109,12 @@ export class EventStore extends Context.Service<EventStore, {
   readonly subscribe: (options?: SubscribeOptions) => Stream.Stream<RecordedEvent, ReadError>
 
   /**
+   * Returns when the log may have grown beyond a position: at once when it has,
+   * soon after when it does. For those who follow the log with `readPage`.
+   */
+  readonly awaitGrowth: (after: number) => Effect.Effect<void>
+
+  /**
    * Finds an event by its id.
    */
   readonly findEvent: (id: string) => Effect.Effect<Option.Option<RecordedEvent>, InvalidInput | StorageError>

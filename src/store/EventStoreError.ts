@@ -212,6 +212,15 @@ export class Refused
 }
 
 /**
+ * SQLSTATEs of a server that takes no writes for a while, whatever is written:
+ * read-only after a failover, disk full, out of memory.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const NO_WRITES: ReadonlySet<string> = new Set(["25006", "53100", "53200"])
+
+/**
  * Reason: the storage has no schema, or that of another version.
  *
  * @category errors
@@ -243,6 +252,80 @@ export class Corrupt
 }
 
 /**
+ * Reason: an inline projection cannot apply an event, so the append that brings
+ * it is refused: that event is one of its own, or one that was recorded before
+ * by a writer that does not know the projection. Nothing was written.
+ *
+ * **Details**
+ *
+ * What the reasons in `why` mean stands at `EventFailed` of projections;
+ * `StateUnreadable` is a stored state that breaks its schema.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InlineFailed
+  extends Schema.TaggedError<InlineFailed>("effect-event-store/store/EventStoreError/InlineFailed")("InlineFailed", {
+    /** Of the projection. */
+    name: Schema.String,
+    version: Schema.Int,
+    /** The event. */
+    id: EventId,
+    type: Schema.String,
+    streamId: StreamId,
+    revision: Revision,
+    why: Schema.Literals([
+      "Undecodable",
+      "HandlerThrew",
+      "StateInvalid",
+      "StateUnreadable",
+      "StatementFailed",
+      "CommitRefused"
+    ]),
+    detail: Schema.String
+  })
+{
+  readonly isRetryable = false
+}
+
+/**
+ * Reason: an inline projection has not seen the log up to the append, by more
+ * than an append makes up for. Nothing was written. `ProjectionRunner.runOnce`
+ * catches it up; then the same append succeeds.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InlineBehind
+  extends Schema.TaggedError<InlineBehind>("effect-event-store/store/EventStoreError/InlineBehind")("InlineBehind", {
+    name: Schema.String,
+    version: Schema.Int,
+    /** How far the projection has come. */
+    position: Position,
+    /** Last position of the log before the append. */
+    head: Position,
+    detail: Schema.String
+  })
+{
+  readonly isRetryable = true
+}
+
+/**
+ * Reason: the store is being restored, or a restore was broken off. Nothing was
+ * written, and nothing can be read before the restore is finished or abandoned.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Restoring
+  extends Schema.TaggedError<Restoring>("effect-event-store/store/EventStoreError/Restoring")("Restoring", {
+    detail: Schema.String
+  })
+{
+  readonly isRetryable = false
+}
+
+/**
  * Represents a failure beneath the contract, of any storage.
  *
  * @category errors
@@ -251,7 +334,16 @@ export class Corrupt
 export class StorageError
   extends Schema.TaggedError<StorageError>("effect-event-store/store/EventStoreError/StorageError")("StorageError", {
     operation: Schema.String,
-    reason: Schema.Union([Unavailable, AppendBusy, Refused, SchemaMismatch, Corrupt])
+    reason: Schema.Union([
+      Unavailable,
+      AppendBusy,
+      Refused,
+      SchemaMismatch,
+      Corrupt,
+      InlineFailed,
+      InlineBehind,
+      Restoring
+    ])
   })
 {
   override readonly cause = this.reason
@@ -265,6 +357,20 @@ export class StorageError
     return this.reason.isRetryable
   }
 }
+
+/**
+ * Makes the failure of an operation on a store that is being restored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const storeRestoring = (operation: string): StorageError =>
+  new StorageError({
+    operation,
+    reason: new Restoring({
+      detail: "the store is being restored, or a restore was broken off: finish the restore, or abandon it"
+    })
+  })
 
 /**
  * Everything that an append can answer instead of a result.

@@ -52,6 +52,7 @@ export const fromStorage = (storage: Storage): EventStore["Service"] =>
     readAll: readAll(storage),
     readPage: readPage(storage),
     subscribe: subscribe(storage),
+    awaitGrowth: storage.awaitGrowth,
     findEvent: (id) => {
       const normal = normalizeEventId(id)
       return normal === undefined

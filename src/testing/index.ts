@@ -6,4 +6,5 @@
 export * from "./AssertionFailed.ts"
 export * as DeciderSpec from "./DeciderSpec.ts"
 export * as EventTypeSpec from "./EventTypeSpec.ts"
+export * as ProjectionSpec from "./ProjectionSpec.ts"
 export * as StoreSpec from "./StoreSpec.ts"

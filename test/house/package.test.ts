@@ -13,6 +13,7 @@ interface Manifest {
   readonly exports: Record<string, string | null>
   readonly dependencies: Record<string, string>
   readonly peerDependencies: Record<string, string>
+  readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>
   readonly devDependencies: Record<string, string>
   readonly allowScripts: Record<string, boolean>
 }
@@ -51,8 +52,10 @@ describe("package", () => {
     assert.deepStrictEqual(reachable, [])
   })
 
-  it("dependencies are pinned to exact versions", () => {
-    const all = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.devDependencies }
+  it("dependencies are pinned to exact versions, but for optional ones that users bring themselves", () => {
+    const peers = Object.entries(manifest.peerDependencies)
+      .filter(([name]) => manifest.peerDependenciesMeta[name]?.optional !== true)
+    const all = { ...manifest.dependencies, ...Object.fromEntries(peers), ...manifest.devDependencies }
     assert.deepStrictEqual(Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)), [])
   })
 

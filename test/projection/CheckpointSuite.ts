@@ -2,64 +2,16 @@
  * The contract of `CheckpointStore` as tests: one text for all storages.
  */
 import { assert, it } from "@effect/vitest"
-import { Effect, type Layer, Option } from "effect"
+import { Effect, type Layer, Option, Stream } from "effect"
 import type { Position } from "../../src/event/Revision.ts"
-import type { StreamId } from "../../src/event/StreamId.ts"
-import {
-  CheckpointStore,
-  type Lease,
-  type LeaseClaim,
-  type ParkedEvent,
-  type ProjectionCommit
-} from "../../src/store/CheckpointStore.ts"
-import { EMPTY_DIGEST } from "../../src/store/EventDigest.ts"
+import { CheckpointStore, type Lease } from "../../src/store/CheckpointStore.ts"
+import { addDigests, addEvents, EMPTY_DIGEST } from "../../src/store/EventDigest.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
+import { sliceOf } from "../../src/store/Slice.ts"
 import { append, assertFailure, assertInvalid, head, proposed, proposedMany, someStream } from "../store/fixtures.ts"
 import { waitFor } from "../support/waitFor.ts"
+import { acquire, claim, commit, find, grow, parkedAt } from "./checkpoints.ts"
 import { someProjectionName } from "./fixtures.ts"
-
-const claim = (name: string, rest: Partial<LeaseClaim> = {}): LeaseClaim => ({
-  name,
-  version: 1,
-  definition: "something",
-  owner: "a",
-  leaseMillis: 60_000,
-  statuses: ["running", "halted"],
-  ...rest
-})
-
-const acquire = (name: string, rest: Partial<LeaseClaim> = {}) =>
-  Effect.gen(function*() {
-    const answer = yield* CheckpointStore.use((store) => store.acquire(claim(name, rest)))
-    if (answer._tag === "Held") return assert.fail("held")
-    return answer.lease
-  })
-
-const commit = (lease: Lease, from: number, to: number, rest: Partial<ProjectionCommit> = {}) =>
-  CheckpointStore.use((store) =>
-    store.commit(lease, {
-      from: from as Position,
-      to: { position: to as Position, count: to, digest: `${to}`.padStart(16, "0") },
-      ...rest
-    })
-  )
-
-const find = (name: string, version = 1) =>
-  CheckpointStore.use((store) => Effect.map(store.find({ name, version }), Option.getOrThrow))
-
-/** A log with at least this many events. */
-const grow = (events: number) => append(someStream(), "noStream", proposedMany(events))
-
-const parkedAt = (position: number, key: string): Omit<ParkedEvent, "parkedAt"> => ({
-  position: position as Position,
-  key,
-  id: crypto.randomUUID() as ParkedEvent["id"],
-  type: "Happened",
-  streamId: "a-1" as StreamId,
-  revision: 3 as ParkedEvent["revision"],
-  attempts: 2,
-  reason: "why not"
-})
 
 /** Registers the contract for one storage. */
 export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | EventStore, E>): void => {
@@ -77,6 +29,10 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         assert.deepStrictEqual(record, {
           name,
           version: 1,
+          build: 1,
+          slice: 0,
+          isLive: true,
+          start: 0 as Position,
           definition: "something",
           checkpoint: { position: 0 as Position, incarnation, ...EMPTY_DIGEST },
           status: "running",
@@ -86,7 +42,16 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
           parked: 0,
           failure: undefined
         })
-        assert.deepStrictEqual(lease, { name, version: 1, owner: "a", epoch: 1, leaseMillis: 60_000, incarnation })
+        assert.deepStrictEqual(lease, {
+          name,
+          version: 1,
+          build: 1,
+          slice: 0,
+          owner: "a",
+          epoch: 1,
+          leaseMillis: 60_000,
+          incarnation
+        })
         assert.isTrue((yield* store.list).some((other) => other.name === name))
       }))
 
@@ -305,6 +270,133 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         assert.strictEqual((yield* digest(undefined)).count, until)
         assert.deepStrictEqual(yield* store.digestLog({ filter: undefined, until: 0 as Position }), EMPTY_DIGEST)
         assert.deepStrictEqual(yield* digest({ types: ["None at all"] }), EMPTY_DIGEST)
+      }))
+
+    it.effect("all slices of a projection are registered with the first, each with a lease and a checkpoint of its own", () =>
+      Effect.gen(function*() {
+        yield* grow(3)
+        const name = someProjectionName()
+        const store = yield* CheckpointStore
+        const second = yield* acquire(name, { slice: 1, slices: 3 })
+        const first = yield* acquire(name, { slices: 3, owner: "b" })
+        assert.deepStrictEqual([second.slice, second.epoch, first.slice, first.epoch], [1, 1, 0, 1])
+        yield* commit(second, 0, 2)
+        yield* store.reportFailure(first, { message: "x", position: 1 as Position, halt: true })
+        const slices = yield* store.findSlices({ name, version: 1 })
+        assert.deepStrictEqual(
+          slices.map(({ checkpoint, owner, slice, status }) => [slice, checkpoint.position, owner, status]),
+          [[0, 0, "b", "halted"], [1, 2, "a", "running"], [2, 0, undefined, "running"]]
+        )
+        const one = Option.getOrThrow(yield* store.find({ name, version: 1, slice: 1 }))
+        assert.deepStrictEqual(one, slices[1])
+        assert.deepStrictEqual(yield* store.find({ name, version: 1, slice: 3 }), Option.none())
+        assert.strictEqual((yield* store.list).filter((other) => other.name === name).length, 3)
+        yield* store.setStatus({ name, version: 1, slice: 2 }, "paused")
+        yield* store.setStatus({ name, version: 1, slice: 0 }, "running")
+        const statuses = () =>
+          Effect.map(store.findSlices({ name, version: 1 }), (all) => all.map(({ status }) => status))
+        assert.deepStrictEqual(yield* statuses(), ["running", "running", "paused"])
+        yield* store.setStatus({ name, version: 1 }, "paused")
+        assert.deepStrictEqual(yield* statuses(), ["paused", "paused", "paused"])
+        yield* commit(second, 2, 3, { park: [parkedAt(3, "k")] })
+        assert.strictEqual((yield* store.listParked({ name, version: 1 })).length, 1)
+        assert.strictEqual((yield* store.listParked({ name, version: 1, slice: 0 })).length, 0)
+        assert.strictEqual((yield* store.findSlices({ name, version: 1 }))[1]!.parked, 1)
+      }))
+
+    it.effect("a reset puts all slices at the start in one go, or none when a lease among them is not the newest", () =>
+      Effect.gen(function*() {
+        yield* grow(5)
+        const name = someProjectionName()
+        const store = yield* CheckpointStore
+        const leases = yield* Effect.forEach([0, 1, 2], (slice) => acquire(name, { slice, slices: 3 }))
+        for (const lease of leases) yield* commit(lease, 0, 4, { states: new Map([[`k${lease.slice}`, "1"]]) })
+        const [first, second, third] = leases as [Lease, Lease, Lease]
+        const newer = yield* acquire(name, { slice: 2 })
+        const reset = { definition: "other", slices: 2 }
+        const before = yield* store.findSlices({ name, version: 1 })
+        yield* assertFailure(commit(first, 4, 0, { reset: { ...reset, leases: [second, third] } }), {
+          _tag: "LeaseLost",
+          name,
+          version: 1,
+          epoch: 1
+        })
+        assert.deepStrictEqual(yield* store.findSlices({ name, version: 1 }), before)
+        yield* commit(first, 4, 0, { reset: { ...reset, leases: [second, newer] } })
+        const slices = yield* store.findSlices({ name, version: 1 })
+        assert.deepStrictEqual(
+          slices.map(({ checkpoint, definition, slice }) => [slice, checkpoint.position, checkpoint.count, definition]),
+          [[0, 0, 0, "other"], [1, 0, 0, "other"]]
+        )
+        assert.deepStrictEqual(yield* store.listStates(first), [])
+        yield* assertFailure(commit(second, 0, 1), { _tag: "LeaseLost", name, version: 1, epoch: 1 })
+        yield* assertFailure(commit(newer, 4, 5), { _tag: "LeaseLost", name, version: 1, epoch: 2 })
+      }))
+
+    it.effect("runners that are there are counted for each projection that they could run, until they leave or are silent", () =>
+      Effect.gen(function*() {
+        const store = yield* CheckpointStore
+        const [one, two] = [someProjectionName(), someProjectionName()]
+        const key = (name: string) => ({ name, version: 1 })
+        yield* acquire(one, { slice: 1, slices: 2 })
+        const attend = (owner: string, names: ReadonlyArray<string>, leaseMillis = 60_000) =>
+          store.attend({ owner, leaseMillis, projections: names.map(key) })
+        const [a, b] = [someProjectionName(), someProjectionName()]
+        assert.deepStrictEqual(yield* attend(a, [one, two]), [
+          {
+            runners: 1,
+            slices: [{ slice: 0, status: "running", owner: undefined }, { slice: 1, status: "running", owner: "a" }]
+          },
+          { runners: 1, slices: [] }
+        ])
+        const counts = (names: ReadonlyArray<string>) =>
+          Effect.map(attend(b, names), (calls) => calls.map(({ runners }) => runners))
+        assert.deepStrictEqual(yield* counts([two]), [2])
+        assert.deepStrictEqual(yield* counts([two, one]), [2, 2])
+        // another version is another projection
+        const [other] = yield* store.attend({ owner: b, leaseMillis: 60_000, projections: [{ name: one, version: 2 }] })
+        assert.strictEqual(other!.runners, 1)
+        yield* store.leave(a)
+        assert.deepStrictEqual(yield* counts([one]), [1])
+        yield* attend(a, [one], 50)
+        yield* waitFor(counts([one]), (runners) => runners[0] === 1)
+        assert.deepStrictEqual(yield* attend(a, []), [])
+        yield* assertInvalid(attend("", [one]), "InvalidIdentifier", "owner")
+        yield* assertInvalid(attend(a, [""]), "InvalidIdentifier", "name")
+        yield* assertInvalid(store.acquire(claim(one, { slice: 5, slices: 5 })), "NumberOutOfRange", "slices")
+        yield* assertInvalid(store.acquire(claim(one, { slice: 1_024 })), "NumberOutOfRange", "slice")
+      }))
+
+    it.effect("the digests of slices are those of their events, each up to a position of its own", () =>
+      Effect.gen(function*() {
+        const store = yield* CheckpointStore
+        const category = someStream().split("-")[0]!
+        for (const index of [0, 1, 2, 3, 4, 5, 6, 7]) {
+          yield* append(`${category}-${index}é`, "noStream", proposedMany(3))
+        }
+        const last = yield* head
+        const filter = { categories: [category] }
+        const untils = [last, last - 5, last - 12, 0] as Array<Position>
+        const digests = yield* store.digestSlices({ filter, untils })
+        const events = yield* Stream.runCollect(
+          EventStore.useSync((log) => log.readAll({ filter })).pipe(Stream.unwrap)
+        )
+        assert.deepStrictEqual(
+          digests,
+          untils.map((until, slice) =>
+            addEvents(
+              EMPTY_DIGEST,
+              events.filter(({ position, streamId }) => position <= until && sliceOf(streamId, 4) === slice)
+            )
+          )
+        )
+        const whole = yield* store.digestLog({ filter, until: last })
+        const all = yield* store.digestSlices({ filter, untils: untils.map(() => last) })
+        assert.deepStrictEqual(all.reduce(addDigests), whole)
+        assert.deepStrictEqual(yield* store.digestSlices({ filter: undefined, untils: [0, 0] as Array<Position> }), [
+          EMPTY_DIGEST,
+          EMPTY_DIGEST
+        ])
       }))
   })
 }

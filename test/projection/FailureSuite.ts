@@ -262,6 +262,53 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         assert.strictEqual(error._tag, "StateUnreadable")
         assert.strictEqual((yield* Effect.flip(ProjectionState.list(changed)))._tag, "StateUnreadable")
         yield* assertFold(category, old)
+        // whoever asks is told, and a run of the old code goes on
+        const { failure, status } = Option.getOrThrow(yield* ProjectionControl.describe(old))
+        assert.deepStrictEqual([status, failure?.count, failure?.message], ["halted", 1, error.message])
+        yield* runOnce(old)
+        yield* assertFold(category, old)
+      }))
+
+    it.effect("a handler that changes the initial state in place halts, and no other state begins with what it made", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendAccounts(category, 2, 4)
+        const projection = Projection.state({
+          name: someProjectionName(),
+          events: types,
+          where: { categories: [category] },
+          state: Schema.Struct({ names: Schema.mutable(Schema.Array(Schema.String)) }),
+          initial: { names: [] },
+          key: (event) => event.streamId,
+          on: {
+            AccountOpened: (state, { data }) => {
+              state.names.push(data.owner)
+              return state
+            },
+            MoneyDeposited: (state) => state
+          }
+        })
+        const error = yield* Effect.flip(runOnce(projection, SMALL))
+        assert.strictEqual(error._tag === "ProjectionHalted" ? error.failure.reason : error._tag, "HandlerThrew")
+        assert.deepStrictEqual(projection.initial, { names: [] })
+        assert.deepStrictEqual(yield* allStates(projection), [])
+      }))
+
+    it.effect("an event changes a state once, however often it names it", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendAccounts(category, 2, 4)
+        const projection = Projection.state({
+          name: someProjectionName(),
+          events: types,
+          where: { categories: [category] },
+          state: Schema.Int,
+          initial: 0,
+          key: () => ["a", "b", "a"],
+          on: { AccountOpened: (n) => n + 1, MoneyDeposited: (n) => n + 1 }
+        })
+        yield* runOnce(projection, SMALL)
+        assert.deepStrictEqual(yield* allStates(projection), [["a", 6], ["b", 6]])
       }))
 
     it.effect("projections that cannot be run are refused, with everything that is wrong", () =>
@@ -275,6 +322,12 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         const twice = yield* Effect.flip(runOnce({ ...projection, events: [types[0], types[0]] }))
         assert.strictEqual(twice._tag, "RegistryInvalid")
         assert.strictEqual((yield* Effect.flip(runOnce({ ...projection, events: [] })))._tag, "ProjectionInvalid")
+        const times = { statementTimeout: 0, commitTimeout: Infinity, lease: "soon" as "1 second" }
+        assert.deepStrictEqual((yield* Effect.flip(runOnce(projection, times))).message.match(/\w+(?=: expected)/g), [
+          "lease",
+          "statementTimeout",
+          "commitTimeout"
+        ])
       }))
 
     it.effect("a poison event of one projection does not disturb the others", () =>

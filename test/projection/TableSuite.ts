@@ -47,6 +47,58 @@ export const suite = <E>(
   layer: Layer.Layer<CheckpointStore | EventStore | PgClient.PgClient, E>
 ): void => {
   it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`Projection of tables (${storage})`, (it) => {
+    it.effect("a statement that would end the transaction, or outlive it, is not sent, and halts at its event", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendSales(category, 6)
+        for (
+          const text of [
+            "COMMIT",
+            "  rollback",
+            "-- done\nEND",
+            "/* a * b */ /**/ COMMIT AND CHAIN",
+            "SET search_path = public",
+            "COPY pg_class TO STDOUT"
+          ]
+        ) {
+          const { physical, projection } = someSales(category, { more: (units) => units === 4 ? [text] : [] })
+          const error = yield* Effect.flip(runOnce(projection, SMALL))
+          assert.strictEqual(error._tag, "ProjectionHalted")
+          assert.strictEqual((yield* checkpointOf(projection)).count, 3)
+          yield* assertSales(category, projection, physical)
+        }
+        const harmless = someSales(category, { more: () => ["SET LOCAL work_mem = '8MB'", "SELECT 'COMMIT'"] })
+        yield* runOnce(harmless.projection, SMALL)
+        yield* assertSales(category, harmless.projection, harmless.physical)
+        const setUp = Projection.table({
+          name: someProjectionName(),
+          events: [Sold],
+          tables: { [`t_${unique().slice(0, 20)}`]: "a text" },
+          setUp: () => [{ text: "COMMIT", parameters: [] }],
+          on: { Sold: () => [] }
+        })
+        assert.strictEqual((yield* Effect.flip(runOnce(setUp)))._tag, "ProjectionInvalid")
+      }))
+
+    it.effect("a server that takes no writes for a while is waited for, and no event is parked because of it", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendSales(category, 6)
+        let refusals = 0
+        const { physical, projection } = someSales(category, {
+          action: "park",
+          more: (units) =>
+            units === 4 && ++refusals < 5
+              ? ["DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full'; END $$"]
+              : []
+        })
+        yield* runOnce(projection, SMALL)
+        assert.strictEqual(refusals, 5)
+        const { failure, parked } = Option.getOrThrow(yield* ProjectionControl.describe(projection))
+        assert.deepStrictEqual([failure, parked], [undefined, 0])
+        yield* assertSales(category, projection, physical)
+      }))
+
     it.effect("a table is filled, with rows and checkpoint in one transaction, whatever the size of the batches", () =>
       Effect.gen(function*() {
         const category = someCategory()

@@ -6,8 +6,14 @@ import { assert } from "@effect/vitest"
 import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import type { RecordedEvent } from "../../src/event/Event.ts"
 import * as EventType from "../../src/event/EventType.ts"
-import { Projection, ProjectionControl, type ProjectionRunner, ProjectionState } from "../../src/projection/index.ts"
-import type { Projection as AnyProjection, StateProjection } from "../../src/projection/Projection.ts"
+import {
+  Projection,
+  ProjectionControl,
+  type ProjectionRunner,
+  ProjectionState,
+  type Reactor
+} from "../../src/projection/index.ts"
+import type { StateProjection } from "../../src/projection/Projection.ts"
 import { CheckpointStore } from "../../src/store/CheckpointStore.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { StorageError, Unavailable } from "../../src/store/EventStoreError.ts"
@@ -122,7 +128,7 @@ export const allStates = <State>(projection: StateProjection<State>) =>
     (states) => states.map(({ key, state }) => [key, state] as const)
   )
 
-export const checkpointOf = (projection: AnyProjection) =>
+export const checkpointOf = (projection: Reactor.Follower<unknown>) =>
   Effect.gen(function*() {
     const found = yield* CheckpointStore.use((store) => store.find(projection))
     return Option.getOrThrow(found).checkpoint
@@ -137,7 +143,7 @@ export const assertFold = (category: string, projection: StateProjection<Balance
     yield* assertComplete(projection)
   })
 
-export const assertComplete = (projection: AnyProjection) =>
+export const assertComplete = (projection: Reactor.Follower<unknown>) =>
   Effect.map(ProjectionControl.verify(projection), (found) => {
     const { checkpoint, isComplete, log } = Option.getOrThrow(found)
     assert.isTrue(isComplete, JSON.stringify({ checkpoint, log }))

@@ -2,8 +2,10 @@
  * Judges an append, and records it when nothing speaks against it.
  */
 import * as Arr from "effect/Array"
+import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import type { EncodedEvent } from "../../event/EncodedEvent.ts"
+import type { RecordedEvent } from "../../event/Event.ts"
 import { type AppendCondition, type EventQueryItem, matchesQuery } from "../../event/EventQuery.ts"
 import { type ExpectedRevision, isMet, type Position, type Revision } from "../../event/Revision.ts"
 import type { AppendResult } from "../../store/EventStore.ts"
@@ -40,20 +42,54 @@ export const appendTo = (
   log: Log,
   request: AppendRequest,
   now: number
-): Result.Result<AppendResults, AppendRefusal> => {
+): Result.Result<AppendResults, AppendRefusal> =>
+  Result.map(judgeAppend(log, request), (original) => original ?? recordAppend(log, request, now))
+
+/** The results of the append that recorded the same before; `undefined` when nothing speaks against recording it. */
+export const judgeAppend = (
+  log: Log,
+  request: AppendRequest
+): Result.Result<AppendResults | undefined, AppendRefusal> => {
   const known = firstKnown(log, request)
   if (known !== undefined) {
     const original = originalResults(log, request)
     return original === undefined ? Result.fail(known) : Result.succeed(original)
   }
   const refusal = findTombstone(log, request) ?? findUnmetClaim(log, request) ?? findUnmetCondition(log, request)
-  if (refusal !== undefined) return Result.fail(refusal)
+  return refusal === undefined ? Result.succeed(undefined) : Result.fail(refusal)
+}
 
-  const recordedAt = Math.max(now, log.events.at(-1)?.recordedAt ?? now)
-  return Result.succeed(Arr.map(request.writes, (write) => recordWrite(log, write, recordedAt)))
+/** Records an append that was judged. */
+export const recordAppend = (log: Log, request: AppendRequest, now: number): AppendResults => {
+  const recordedAt = timeAfter(log, now)
+  return Arr.map(request.writes, (write) => recordWrite(log, write, recordedAt))
+}
+
+/** The events of an append as readers would see them, were it recorded now. */
+export const foreseeAppend = (log: Log, { writes }: AppendRequest, now: number): ReadonlyArray<RecordedEvent> => {
+  const recordedAt = DateTime.makeUnsafe(timeAfter(log, now))
+  let position: number = headOf(log)
+  return writes.flatMap(({ events, streamId }) => {
+    const firstRevision = log.streams.get(streamId)?.positions.length ?? 0
+    return events.map(({ data, id, metadata, tags, type, version }, index): RecordedEvent => ({
+      position: ++position as Position,
+      streamId,
+      revision: firstRevision + index as Revision,
+      id,
+      type,
+      version,
+      data: JSON.parse(data) as RecordedEvent["data"],
+      metadata: metadata === undefined ? {} : JSON.parse(metadata) as RecordedEvent["metadata"],
+      tags: tags.slice(),
+      recordedAt
+    }))
+  })
 }
 
 // internal
+
+/** Time never runs against position. */
+const timeAfter = (log: Log, now: number): number => Math.max(now, log.events.at(-1)?.recordedAt ?? now)
 
 const recordWrite = (log: Log, { events, streamId }: EncodedWrite, recordedAt: number): AppendResult => {
   const firstRevision = log.streams.get(streamId)?.positions.length ?? 0

@@ -11,10 +11,13 @@ import type { EncodedEvent } from "../../event/EncodedEvent.ts"
 import type { EventId, RecordedEvent } from "../../event/Event.ts"
 import type { Position, Revision } from "../../event/Revision.ts"
 import { category, type StreamId } from "../../event/StreamId.ts"
+import type { HistoryParent, RestoreState } from "../../store/LogTransfer.ts"
 
-/** The whole store. Only `record` and the changes of streams write to it. */
+/** The whole store. Only `record`, the changes of streams and a restore write to it. */
 export interface Log {
   readonly incarnation: string
+  /** The history that it goes on from. */
+  readonly parent: HistoryParent | undefined
   readonly events: Array<Entry>
   readonly ids: Map<string, number>
   readonly streams: Map<string, StreamEntry>
@@ -23,6 +26,8 @@ export interface Log {
   readonly tags: Map<string, Posting>
   /** Bytes of all JSON. */
   sizeBytes: number
+  /** The restore that is under way: nobody else may do anything then. */
+  restoring: RestoreState | undefined
 }
 
 /** An event; its position is its place in `events`. */
@@ -37,6 +42,8 @@ export interface Entry {
   readonly tags: ReadonlyArray<string>
   /** Milliseconds since 1970. */
   readonly recordedAt: number
+  /** Microseconds beyond them, 0 to 999, of events that came from a store that has them. */
+  readonly recordedMicros: number
 }
 
 /** A stream and where its events stand. */
@@ -56,16 +63,21 @@ export interface Posting {
   readonly positions: Array<number>
 }
 
-export const makeLog = (incarnation: string): Log => ({
+export const makeLog = (incarnation: string, parent?: HistoryParent): Log => ({
   incarnation,
+  parent,
   events: [],
   ids: new Map(),
   streams: new Map(),
   categories: new Map(),
   types: new Map(),
   tags: new Map(),
-  sizeBytes: 0
+  sizeBytes: 0,
+  restoring: undefined
 })
+
+/** Puts another log in the place of a log, which nobody else holds. */
+export const replaceLog = (log: Log, other: Log): void => void Object.assign(log, other)
 
 export const headOf = (log: Log): Position => log.events.length as Position
 
@@ -74,7 +86,13 @@ export const lastRevision = (stream: StreamEntry | undefined): Revision | undefi
   stream === undefined ? undefined : (stream.positions.length - 1) as Revision
 
 /** Puts an event at the end of the log and of its stream. */
-export const record = (log: Log, streamId: StreamId, event: EncodedEvent, recordedAt: number): void => {
+export const record = (
+  log: Log,
+  streamId: StreamId,
+  event: EncodedEvent,
+  recordedAt: number,
+  recordedMicros = microsAfter(log, recordedAt)
+): void => {
   const position = log.events.length + 1
   const stream = openStream(log, streamId)
   const type = openPosting(log.types, event.type)
@@ -88,7 +106,8 @@ export const record = (log: Log, streamId: StreamId, event: EncodedEvent, record
     data: event.data,
     metadata: event.metadata,
     tags: tags.length === 0 ? NO_TAGS : tags.map((tag) => tag.name),
-    recordedAt
+    recordedAt,
+    recordedMicros
   })
   log.ids.set(event.id, position)
   stream.positions.push(position)
@@ -131,6 +150,12 @@ export const partitionPoint = <A>(list: ReadonlyArray<A>, holds: (element: A) =>
 // internal
 
 const NO_TAGS: ReadonlyArray<string> = []
+
+/** Time never runs against position, in a millisecond neither. */
+const microsAfter = (log: Log, recordedAt: number): number => {
+  const last = log.events.at(-1)
+  return last?.recordedAt === recordedAt ? last.recordedMicros : 0
+}
 
 const openPosting = (postings: Map<string, Posting>, name: string): Posting => {
   const found = postings.get(name)

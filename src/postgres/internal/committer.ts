@@ -27,7 +27,19 @@ export interface CommitterOptions {
   readonly resolveTimeout: Duration.Duration
   /** Called with the last position of every batch. */
   readonly onCommit: (position: number) => void
+  /** How a batch is sent, one at a time; as one statement, and two at a time, when absent. */
+  readonly send?: Send | undefined
 }
+
+/** Sends requests, and says what became of each. What fails has written nothing, or is asked about by id. */
+export type Send = (
+  requests: ReadonlyArray<AppendRequest>,
+  options: {
+    readonly checkIds: boolean
+    /** How long to wait for the answer before the connection counts as lost. */
+    readonly patienceMs: number
+  }
+) => Effect.Effect<ReadonlyArray<RequestOutcome>, QueryFailure>
 
 /**
  * Makes the `append` that all fibers of the process share.
@@ -46,6 +58,7 @@ export const make = (
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const settle = settler(options)
     const flight = makeFlight()
+    const batchesMax = options.send === undefined ? PIPELINE_BATCHES : 1
     let lastEvents = 0
     let queuedEvents = 0
     let isScheduled = false
@@ -65,7 +78,7 @@ export const make = (
     // a second batch leaves while the first is on its way once it is worth a statement
     const isWorthSending = (): boolean =>
       queue.length > 0 && (flight.places.size === 0 ||
-        (flight.places.size < PIPELINE_BATCHES && queuedEvents >= Math.max(PIPELINE_EVENTS_MIN, flight.events())))
+        (flight.places.size < batchesMax && queuedEvents >= Math.max(PIPELINE_EVENTS_MIN, flight.events())))
     const flush = (): void => {
       while (isWorthSending()) {
         const batch = takeBatch(queue)
@@ -153,15 +166,6 @@ interface Entry {
   isGone: boolean
 }
 
-type Send = (
-  requests: ReadonlyArray<AppendRequest>,
-  options: {
-    readonly checkIds: boolean
-    /** How long to wait for the answer before the connection counts as lost. */
-    readonly patienceMs: number
-  }
-) => Effect.Effect<ReadonlyArray<RequestOutcome>, QueryFailure>
-
 const closed: AppendExit = Effect.fail(
   new StorageError({
     operation: "append",
@@ -227,7 +231,7 @@ const sender =
 /** Answers every append of a batch, whatever happens on the way. */
 const settler = (options: CommitterOptions) => {
   const timing: Timing = {
-    send: sender(options),
+    send: options.send ?? sender(options),
     endLost: options.writer.endLost,
     lockMs: Duration.toMillis(options.lockTimeout),
     resolveMs: Duration.toMillis(options.resolveTimeout)

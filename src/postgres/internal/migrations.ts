@@ -190,6 +190,129 @@ FROM event_store.events`
   PRIMARY KEY (projection, version, position)
 )`
     ]
+  },
+  {
+    name: "0004_projection_slices",
+    checksum: "794c566c8d3532f7",
+    statements: [
+      `ALTER TABLE event_store.projections
+  ADD COLUMN slice smallint NOT NULL DEFAULT 0 CHECK (slice BETWEEN 0 AND 1023),
+  DROP CONSTRAINT projections_pkey,
+  ADD PRIMARY KEY (name, version, slice)`,
+      `ALTER TABLE event_store.projection_parked
+  ADD COLUMN slice smallint NOT NULL DEFAULT 0,
+  DROP CONSTRAINT projection_parked_pkey,
+  ADD PRIMARY KEY (projection, version, slice, position)`,
+      `CREATE TABLE event_store.projection_runners (
+  owner text COLLATE "C" PRIMARY KEY CHECK (octet_length(owner) BETWEEN 1 AND 512),
+  -- what it could run: version and name
+  projections text[] NOT NULL,
+  -- renewed as a lease is
+  there_until timestamptz NOT NULL
+) WITH (fillfactor = 50)`
+    ]
+  },
+  {
+    name: "0005_projection_versions",
+    checksum: "43cf1ae0f7c6df11",
+    statements: [
+      `CREATE TABLE event_store.projection_builds (
+  name text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 512),
+  version smallint NOT NULL CHECK (version BETWEEN 1 AND 31999 AND version % 1000 > 0),
+  -- building: nobody reads it yet; current: the one of its version that is run and read;
+  -- kept: it was current before; removed: the number may be given again
+  status text NOT NULL CHECK (status IN ('building', 'current', 'kept', 'removed')),
+  -- whether those see it who read the projection by its name
+  is_live boolean NOT NULL DEFAULT false CHECK (status = 'current' OR NOT is_live),
+  -- leases of a build that takes the number again are newer than this
+  epoch bigint NOT NULL DEFAULT 0,
+  -- schema and name of each table that was made for it, one after the other
+  tables text[] NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- when another one took its place, and until when it is kept
+  retired_at timestamptz,
+  keep_until timestamptz,
+  PRIMARY KEY (name, version)
+)`,
+      `CREATE UNIQUE INDEX projection_builds_current ON event_store.projection_builds (name, (version % 1000))
+  WHERE status = 'current'`,
+      `CREATE UNIQUE INDEX projection_builds_live ON event_store.projection_builds (name) WHERE is_live`,
+      `INSERT INTO event_store.projection_builds (name, version, status, is_live)
+  SELECT name, version, 'current', version = min(version) OVER (PARTITION BY name) FROM event_store.projections`
+    ]
+  },
+  {
+    name: "0006_projection_changes",
+    checksum: "3de622dbddbc9c05",
+    statements: [
+      `CREATE TABLE event_store.projection_feeds (
+  projection text COLLATE "C" NOT NULL,
+  -- with the build, as in projections
+  version smallint NOT NULL,
+  -- another one after a reset: places of before are no places of it
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  -- number of the newest commit
+  change bigint NOT NULL DEFAULT 0,
+  -- changes of commits up to here are forgotten
+  forgotten bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (projection, version)
+) WITH (fillfactor = 20)`,
+      `CREATE TABLE event_store.projection_changes (
+  projection text COLLATE "C" NOT NULL,
+  version smallint NOT NULL,
+  -- number of the commit
+  change bigint NOT NULL,
+  -- SHA-256 of table and key: one row for what was changed several times in a commit
+  id bytea NOT NULL,
+  -- where the checkpoint stood after the commit
+  position bigint NOT NULL,
+  -- name of the table; null for a state
+  source text COLLATE "C",
+  -- key of the state, or JSON of the row's primary key, its values as text
+  key text NOT NULL,
+  is_removal boolean NOT NULL,
+  PRIMARY KEY (projection, version, change, id)
+)`
+    ]
+  },
+  {
+    name: "0007_restores",
+    checksum: "deb884c9775ac82c",
+    statements: [
+      `ALTER TABLE event_store.head
+  -- the history that this one goes on from, and the last position that both have
+  ADD COLUMN parent uuid,
+  ADD COLUMN parent_position bigint,
+  -- the restore that is under way, or was broken off: what is restored, how far it has come, and whose it is
+  ADD COLUMN restoring jsonb`,
+      `CREATE FUNCTION event_store.refuse_while_restoring() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM head h WHERE h.restoring IS NOT NULL) THEN
+    RAISE EXCEPTION 'the store is being restored, or a restore was broken off' USING ERRCODE = 'ES005';
+  END IF;
+  RETURN NULL;
+END
+$$`,
+      `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON event_store.projection_builds
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_while_restoring()`,
+      `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON event_store.projections
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_while_restoring()`,
+      `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON event_store.snapshots
+  FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_while_restoring()`
+    ]
+  },
+  {
+    name: "0008_reactors_and_retention",
+    checksum: "4d8f4dd45db087ed",
+    statements: [
+      `ALTER TABLE event_store.projections ADD COLUMN start bigint NOT NULL DEFAULT 0 CHECK (start >= 0)`,
+      `ALTER TABLE event_store.projection_states ADD COLUMN changed_at timestamptz`,
+      `CREATE INDEX projection_states_changed_at ON event_store.projection_states (projection, version, changed_at)
+  WHERE changed_at IS NOT NULL`
+    ]
   }
 ]
 
@@ -345,7 +468,7 @@ $$`
   },
   {
     name: "append_each",
-    checksum: "7971f93388381a72",
+    checksum: "4aec52318dc23f13",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_each(
   p_stream text[], p_expected integer[], p_count integer[], p_of integer[],
@@ -390,7 +513,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
-  INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1;
+  INTO STRICT v_start, v_at, v_horizon FROM head h WHERE h.id = 1 AND h.restoring IS NULL;
   v_position := v_start;
 
   -- An id whose time lies in this month was not recorded in an earlier one, so
@@ -559,7 +682,7 @@ $$`
   },
   {
     name: "append_many",
-    checksum: "917e002948ad4a53",
+    checksum: "3305a2a2e82c8d46",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.append_many(
   p_stream text[], p_expected integer[], p_count integer[],
@@ -597,7 +720,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(1163088961, 'head'::regclass::oid::integer);
   SELECT h.position, greatest(h.recorded_at, clock_timestamp()), h.id_horizon
-  INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1;
+  INTO STRICT v_position, v_at, v_horizon FROM head h WHERE h.id = 1 AND h.restoring IS NULL;
 
   -- An id whose time lies in this month was not recorded in an earlier one, so
   -- the partition's own index answers for it; all others are looked up.
@@ -797,6 +920,36 @@ $$`
     ]
   },
   {
+    name: "begin_change",
+    checksum: "8c4d11a07b9d73cb",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.begin_change(
+  of_projection text, of_version smallint, at bigint, OUT number bigint, OUT reached bigint
+)
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  -- number, position, and whose they are: one transaction may change several projections
+  mark text[] := string_to_array(coalesce(current_setting('eventstore.change', true), ''), ' ');
+  owner text := of_version || ':' || encode(convert_to(of_projection, 'UTF8'), 'hex');
+BEGIN
+  IF mark[3] = owner THEN
+    number := mark[1];
+    reached := mark[2];
+    RETURN;
+  END IF;
+  INSERT INTO projection_feeds AS f (projection, version, change) VALUES (of_projection, of_version, 1)
+    ON CONFLICT (projection, version) DO UPDATE SET change = f.change + 1
+    RETURNING f.change INTO number;
+  reached := coalesce(at, (
+    SELECT max(p.position) FROM projections p WHERE p.name = of_projection AND p.version = of_version), 0);
+  PERFORM set_config('eventstore.change', number || ' ' || reached || ' ' || owner, true);
+END
+$$`
+    ]
+  },
+  {
     name: "create_optional_index",
     checksum: "e7d8e1e441d9d6d7",
     statements: [
@@ -838,6 +991,89 @@ BEGIN
   END LOOP;
   RETURN made;
 END
+$$`
+    ]
+  },
+  {
+    name: "forget_changes",
+    checksum: "80c9e926712cd401",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.forget_changes(of_projection text, of_version smallint, until_position bigint)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  first_kept bigint;
+BEGIN
+  -- a commit under way has a number, and rows that nobody sees yet
+  PERFORM FROM projection_feeds f WHERE f.projection = of_projection AND f.version = of_version FOR UPDATE;
+  SELECT c.change INTO first_kept FROM projection_changes c
+    WHERE c.projection = of_projection AND c.version = of_version AND c.position > until_position
+    ORDER BY c.change LIMIT 1;
+  DELETE FROM projection_changes c
+    WHERE c.projection = of_projection AND c.version = of_version AND (c.change < first_kept OR first_kept IS NULL);
+  UPDATE projection_feeds f SET forgotten = greatest(f.forgotten, coalesce(first_kept - 1, f.change))
+    WHERE f.projection = of_projection AND f.version = of_version;
+END
+$$`
+    ]
+  },
+  {
+    name: "record_row",
+    checksum: "5e1f112f4805ea43",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.record_row()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  of_version smallint := TG_ARGV[1];
+  number bigint;
+  reached bigint;
+  before_key text;
+  after_key text;
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- nobody can say which rows are gone: a new feed begins
+    UPDATE projection_feeds f SET id = gen_random_uuid(), forgotten = f.change
+      WHERE f.projection = TG_ARGV[0] AND f.version = of_version;
+    RETURN NULL;
+  END IF;
+  SELECT c.number, c.reached INTO number, reached FROM begin_change(TG_ARGV[0], of_version, NULL) c;
+  IF TG_OP <> 'INSERT' THEN
+    before_key := (SELECT jsonb_object_agg(k, to_jsonb(OLD) ->> k) FROM unnest(TG_ARGV[3:]) k);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    after_key := (SELECT jsonb_object_agg(k, to_jsonb(NEW) ->> k) FROM unnest(TG_ARGV[3:]) k);
+  END IF;
+  INSERT INTO projection_changes (projection, version, change, id, position, source, key, is_removal)
+  SELECT TG_ARGV[0], of_version, number, sha256(convert_to(TG_ARGV[2] || ' ' || c.key, 'UTF8')), reached, TG_ARGV[2],
+    c.key, c.is_removal
+  FROM (VALUES (before_key, true), (after_key, false)) c (key, is_removal)
+  WHERE c.key IS NOT NULL AND (NOT c.is_removal OR c.key IS DISTINCT FROM after_key)
+  ON CONFLICT (projection, version, change, id) DO UPDATE SET is_removal = excluded.is_removal;
+  RETURN NULL;
+END
+$$`
+    ]
+  },
+  {
+    name: "record_states",
+    checksum: "bd7cf37e50351514",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.record_states(
+  of_projection text, of_version smallint, keys text[], removed boolean[]
+)
+RETURNS void
+LANGUAGE sql
+SET search_path = event_store, pg_temp
+AS $$
+  INSERT INTO projection_changes (projection, version, change, id, position, key, is_removal)
+  SELECT $1, $2, c.number, sha256(convert_to(s.key, 'UTF8')), c.reached, s.key, s.is_removal
+  FROM begin_change($1, $2, NULL) c, unnest($3, $4) s (key, is_removal)
+  ON CONFLICT (projection, version, change, id) DO UPDATE SET is_removal = excluded.is_removal
 $$`
     ]
   },
@@ -898,6 +1134,43 @@ AS $$
   WHERE d.position IS NULL OR t.position IS NULL HAVING count(*) > 0
 $$`
     ]
+  },
+  {
+    name: "watch_table",
+    checksum: "98d62558896e6ceb",
+    statements: [
+      `CREATE OR REPLACE FUNCTION event_store.watch_table(
+  of_projection text, of_version smallint, source text, relation text
+)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = event_store, pg_temp
+AS $$
+DECLARE
+  arguments text := concat_ws(', ', quote_literal(of_projection), quote_literal(of_version), quote_literal(source));
+  key_columns text[] := (
+    SELECT array_agg(a.attname::text ORDER BY k.place)
+    FROM pg_index i, unnest(i.indkey::smallint[]) WITH ORDINALITY k (attnum, place), pg_attribute a
+    WHERE i.indrelid = relation::regclass AND i.indisprimary AND k.place <= i.indnkeyatts
+      AND a.attrelid = i.indrelid AND a.attnum = k.attnum);
+BEGIN
+  IF key_columns IS NULL THEN
+    RAISE EXCEPTION 'the table % has no primary key, so its changes cannot be kept', source
+      USING ERRCODE = 'ES004';
+  END IF;
+  EXECUTE format('CREATE TRIGGER record_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW
+    EXECUTE FUNCTION record_row(%s, %s)', relation, arguments,
+    (SELECT string_agg(quote_literal(c), ', ') FROM unnest(key_columns) c));
+  EXECUTE format('CREATE TRIGGER record_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT
+    EXECUTE FUNCTION record_row(%s)', relation, arguments);
+  EXECUTE format('INSERT INTO projection_changes (projection, version, change, id, position, source, key, is_removal)
+    SELECT $1, $2, c.number, sha256(convert_to($3 || '' '' || r.key, ''UTF8'')), c.reached, $3, r.key, false
+    FROM begin_change($1, $2, NULL) c, (
+      SELECT (SELECT jsonb_object_agg(k, to_jsonb(t) ->> k) FROM unnest($4) k)::text AS key FROM %s t) r', relation)
+    USING of_projection, of_version, source, key_columns;
+END
+$$`
+    ]
   }
 ]
 
@@ -911,15 +1184,22 @@ END
 $$`,
   `DO $$
 BEGIN
+  CREATE ROLE event_store_backup NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$`,
+  `DO $$
+BEGIN
   CREATE ROLE event_store_writer NOLOGIN;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$`,
   `REVOKE ALL ON SCHEMA event_store FROM PUBLIC`,
   `REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC`,
-  `GRANT USAGE ON SCHEMA event_store TO event_store_reader, event_store_writer`,
-  `GRANT SELECT ON ALL TABLES IN SCHEMA event_store TO event_store_reader, event_store_writer`,
-  `ALTER DEFAULT PRIVILEGES IN SCHEMA event_store GRANT SELECT ON TABLES TO event_store_reader, event_store_writer`,
+  `GRANT USAGE ON SCHEMA event_store TO event_store_reader, event_store_backup, event_store_writer`,
+  `GRANT SELECT ON ALL TABLES IN SCHEMA event_store TO event_store_reader, event_store_backup, event_store_writer`,
+  `ALTER DEFAULT PRIVILEGES IN SCHEMA event_store
+  GRANT SELECT ON TABLES TO event_store_reader, event_store_backup, event_store_writer`,
   `GRANT INSERT ON event_store.events, event_store.event_tags, event_store.streams TO event_store_writer`,
   `GRANT UPDATE (revision, last_position, last_recorded_at, truncate_before, is_tombstoned, metadata)
   ON event_store.streams TO event_store_writer`,
@@ -927,11 +1207,14 @@ $$`,
   `GRANT INSERT, UPDATE, DELETE ON event_store.snapshots TO event_store_writer`,
   `GRANT INSERT, UPDATE, DELETE ON event_store.projections, event_store.projection_states, event_store.projection_parked
   TO event_store_writer`,
+  `GRANT INSERT, UPDATE ON event_store.projection_builds TO event_store_writer`,
+  `GRANT INSERT, UPDATE, DELETE ON event_store.projection_runners TO event_store_writer`,
+  `GRANT INSERT, UPDATE, DELETE ON event_store.projection_feeds, event_store.projection_changes TO event_store_writer`,
   `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store TO event_store_writer`,
   `REVOKE EXECUTE ON FUNCTION event_store.create_events_partition(date), event_store.ensure_events_partitions(integer),
   event_store.create_optional_index(text) FROM event_store_writer`,
   `GRANT EXECUTE ON FUNCTION event_store.first_match(bigint, text[], text[]), event_store.verify_log()
-  TO event_store_reader`
+  TO event_store_reader, event_store_backup`
 ]
 
 /** What is in the schema after all of it, a line each thing. */
@@ -942,7 +1225,11 @@ export const catalog: ReadonlyArray<string> = [
   `table functions`,
   `table head with fillfactor=10`,
   `table migrations`,
+  `table projection_builds`,
+  `table projection_changes`,
+  `table projection_feeds with fillfactor=20`,
   `table projection_parked`,
+  `table projection_runners with fillfactor=50`,
   `table projection_states with fillfactor=70`,
   `table projections with fillfactor=20`,
   `table snapshots`,
@@ -976,11 +1263,36 @@ export const catalog: ReadonlyArray<string> = [
   `column head.id smallint not null`,
   `column head.id_horizon timestamp with time zone not null default '-infinity'::timestamp with time zone`,
   `column head.incarnation uuid not null`,
+  `column head.parent uuid`,
+  `column head.parent_position bigint`,
   `column head.position bigint not null`,
   `column head.recorded_at timestamp with time zone not null`,
+  `column head.restoring jsonb`,
   `column migrations.applied_at timestamp with time zone not null default clock_timestamp()`,
   `column migrations.checksum text not null`,
   `column migrations.name text not null`,
+  `column projection_builds.created_at timestamp with time zone not null default clock_timestamp()`,
+  `column projection_builds.epoch bigint not null default 0`,
+  `column projection_builds.is_live boolean not null default false`,
+  `column projection_builds.keep_until timestamp with time zone`,
+  `column projection_builds.name text collate C not null`,
+  `column projection_builds.retired_at timestamp with time zone`,
+  `column projection_builds.status text not null`,
+  `column projection_builds.tables text[] not null default '{}'::text[]`,
+  `column projection_builds.version smallint not null`,
+  `column projection_changes.change bigint not null`,
+  `column projection_changes.id bytea not null`,
+  `column projection_changes.is_removal boolean not null`,
+  `column projection_changes.key text not null`,
+  `column projection_changes.position bigint not null`,
+  `column projection_changes.projection text collate C not null`,
+  `column projection_changes.source text collate C`,
+  `column projection_changes.version smallint not null`,
+  `column projection_feeds.change bigint not null default 0`,
+  `column projection_feeds.forgotten bigint not null default 0`,
+  `column projection_feeds.id uuid not null default gen_random_uuid()`,
+  `column projection_feeds.projection text collate C not null`,
+  `column projection_feeds.version smallint not null`,
   `column projection_parked.attempts integer not null`,
   `column projection_parked.id uuid not null`,
   `column projection_parked.key text collate C not null`,
@@ -989,9 +1301,14 @@ export const catalog: ReadonlyArray<string> = [
   `column projection_parked.projection text collate C not null`,
   `column projection_parked.reason text not null`,
   `column projection_parked.revision integer not null`,
+  `column projection_parked.slice smallint not null default 0`,
   `column projection_parked.stream text collate C not null`,
   `column projection_parked.type text collate C not null`,
   `column projection_parked.version smallint not null`,
+  `column projection_runners.owner text collate C not null`,
+  `column projection_runners.projections text[] not null`,
+  `column projection_runners.there_until timestamp with time zone not null`,
+  `column projection_states.changed_at timestamp with time zone`,
   `column projection_states.key text collate C not null`,
   `column projection_states.projection text collate C not null`,
   `column projection_states.state json not null`,
@@ -1011,6 +1328,8 @@ export const catalog: ReadonlyArray<string> = [
   `column projections.name text collate C not null`,
   `column projections.owner text`,
   `column projections.position bigint not null default 0`,
+  `column projections.slice smallint not null default 0`,
+  `column projections.start bigint not null default 0`,
   `column projections.status text not null default 'running'::text`,
   `column projections.updated_at timestamp with time zone not null default clock_timestamp()`,
   `column projections.version smallint not null`,
@@ -1039,13 +1358,24 @@ export const catalog: ReadonlyArray<string> = [
   `constraint functions.functions_pkey PRIMARY KEY (name)`,
   `constraint head.head_pkey PRIMARY KEY (id)`,
   `constraint migrations.migrations_pkey PRIMARY KEY (name)`,
-  `constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, "position")`,
+  `constraint projection_builds.projection_builds_check CHECK (((status = 'current'::text) OR (NOT is_live)))`,
+  `constraint projection_builds.projection_builds_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))`,
+  `constraint projection_builds.projection_builds_pkey PRIMARY KEY (name, version)`,
+  `constraint projection_builds.projection_builds_status_check CHECK ((status = ANY (ARRAY['building'::text, 'current'::text, 'kept'::text, 'removed'::text])))`,
+  `constraint projection_builds.projection_builds_version_check CHECK ((((version >= 1) AND (version <= 31999)) AND (((version)::integer % 1000) > 0)))`,
+  `constraint projection_changes.projection_changes_pkey PRIMARY KEY (projection, version, change, id)`,
+  `constraint projection_feeds.projection_feeds_pkey PRIMARY KEY (projection, version)`,
+  `constraint projection_parked.projection_parked_pkey PRIMARY KEY (projection, version, slice, "position")`,
+  `constraint projection_runners.projection_runners_owner_check CHECK (((octet_length(owner) >= 1) AND (octet_length(owner) <= 512)))`,
+  `constraint projection_runners.projection_runners_pkey PRIMARY KEY (owner)`,
   `constraint projection_states.projection_states_key_check CHECK ((octet_length(key) <= 512))`,
   `constraint projection_states.projection_states_pkey PRIMARY KEY (projection, version, key)`,
   `constraint projections.projections_digest_check CHECK ((digest ~ '^[0-9a-f]{16}$'::text))`,
   `constraint projections.projections_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 512)))`,
-  `constraint projections.projections_pkey PRIMARY KEY (name, version)`,
+  `constraint projections.projections_pkey PRIMARY KEY (name, version, slice)`,
   `constraint projections.projections_position_check CHECK (("position" >= 0))`,
+  `constraint projections.projections_slice_check CHECK (((slice >= 0) AND (slice <= 1023)))`,
+  `constraint projections.projections_start_check CHECK ((start >= 0))`,
   `constraint projections.projections_status_check CHECK ((status = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text])))`,
   `constraint projections.projections_version_check CHECK ((version > 0))`,
   `constraint snapshots.snapshots_check CHECK (((first_revision >= 0) AND (first_revision <= revision)))`,
@@ -1053,6 +1383,7 @@ export const catalog: ReadonlyArray<string> = [
   `constraint snapshots.snapshots_kind_check CHECK (((octet_length(kind) >= 1) AND (octet_length(kind) <= 512)))`,
   `constraint snapshots.snapshots_pkey PRIMARY KEY (stream, kind, fingerprint, revision)`,
   `constraint streams.streams_pkey PRIMARY KEY (name)`,
+  `CREATE INDEX projection_states_changed_at ON projection_states USING btree (projection, version, changed_at) WHERE (changed_at IS NOT NULL)`,
   `CREATE INDEX snapshots_taken_at ON snapshots USING btree (taken_at)`,
   `CREATE UNIQUE INDEX event_tags_pkey ON event_tags USING btree (tag, "position")`,
   `CREATE UNIQUE INDEX events_default_id ON events_default USING btree (id)`,
@@ -1061,9 +1392,15 @@ export const catalog: ReadonlyArray<string> = [
   `CREATE UNIQUE INDEX functions_pkey ON functions USING btree (name)`,
   `CREATE UNIQUE INDEX head_pkey ON head USING btree (id)`,
   `CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (name)`,
-  `CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, "position")`,
+  `CREATE UNIQUE INDEX projection_builds_current ON projection_builds USING btree (name, (((version)::integer % 1000))) WHERE (status = 'current'::text)`,
+  `CREATE UNIQUE INDEX projection_builds_live ON projection_builds USING btree (name) WHERE is_live`,
+  `CREATE UNIQUE INDEX projection_builds_pkey ON projection_builds USING btree (name, version)`,
+  `CREATE UNIQUE INDEX projection_changes_pkey ON projection_changes USING btree (projection, version, change, id)`,
+  `CREATE UNIQUE INDEX projection_feeds_pkey ON projection_feeds USING btree (projection, version)`,
+  `CREATE UNIQUE INDEX projection_parked_pkey ON projection_parked USING btree (projection, version, slice, "position")`,
+  `CREATE UNIQUE INDEX projection_runners_pkey ON projection_runners USING btree (owner)`,
   `CREATE UNIQUE INDEX projection_states_pkey ON projection_states USING btree (projection, version, key)`,
-  `CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version)`,
+  `CREATE UNIQUE INDEX projections_pkey ON projections USING btree (name, version, slice)`,
   `CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream, kind, fingerprint, revision)`,
   `CREATE UNIQUE INDEX streams_pkey ON streams USING btree (name)`,
   `CREATE TRIGGER refuse_change BEFORE DELETE OR UPDATE ON event_tags FOR EACH ROW EXECUTE FUNCTION refuse_change()`,
@@ -1072,17 +1409,26 @@ export const catalog: ReadonlyArray<string> = [
   `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON event_tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()`,
   `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()`,
   `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events_default FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()`,
+  `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON projection_builds FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()`,
+  `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON projections FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()`,
+  `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON snapshots FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()`,
   `view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));`,
   `view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;`,
   `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
-  `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 39f6fa76f226d58e7a6006f2a93b6eb1`,
-  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body 10a2d4a0711a47efaf6756fd1efce11d`,
+  `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d209a91309f2b38c302a045ae767778d`,
+  `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body b86c80c3972cc23603cbd87b45cadf14`,
   `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamp with time zone, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body fd2df94a9e8f9ad610f3bbedbbeed5bc`,
+  `function begin_change(of_projection text, of_version smallint, at bigint, OUT number bigint, OUT reached bigint) returns record set search_path=its schema, pg_temp, body e93560ad3412761d71cd8684cdfdf56c`,
   `function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882`,
   `function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,
   `function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78`,
   `function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341`,
   `function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0`,
+  `function forget_changes(of_projection text, of_version smallint, until_position bigint) returns void set search_path=its schema, pg_temp, body bc4209172ca2c15d1a809db0f38999d7`,
+  `function record_row() returns trigger set search_path=its schema, pg_temp, body f94aa3a048120431b286769b720ad6b8`,
+  `function record_states(of_projection text, of_version smallint, keys text[], removed boolean[]) returns void set search_path=its schema, pg_temp, body 7bb71ae2d8ee5101ebeeb636801c005d`,
   `function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5`,
-  `function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body fbf4251796dafe5333bea4e91fb5d01c`
+  `function refuse_while_restoring() returns trigger set search_path=its schema, pg_temp, body e8da5811ec74037d385a084832689164`,
+  `function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body fbf4251796dafe5333bea4e91fb5d01c`,
+  `function watch_table(of_projection text, of_version smallint, source text, relation text) returns void set search_path=its schema, pg_temp, body 21f960706449b687fda462242e2d4115`
 ]

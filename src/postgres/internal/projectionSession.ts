@@ -16,23 +16,34 @@ export interface Outcome {
   readonly commit: Exit.Exit<Rows, SqlError> | undefined
 }
 
-/** Sessions that run a whole transaction in two round trips. */
+/** Asks one thing of a session. */
+export type Ask = (statement: Statement) => Effect.Effect<Rows, SqlError>
+
+/** Sessions for transactions of which nobody has to wait for a server that has gone silent. */
 export interface Sessions {
   /**
-   * Sends all statements of a transaction at once; they run in their order. It
-   * is committed when `isGood` says so of what they answered.
+   * Sends all statements of a transaction at once, so that it takes two round
+   * trips; they run in their order. It is committed when `isGood` says so of
+   * what they answered. Interrupted, it
+   * gives the session up, and with it the statement that is running.
    */
   readonly transact: (
     statements: ReadonlyArray<Statement>,
     isGood: (exits: ReadonlyArray<Exit.Exit<Rows, SqlError>>) => boolean
   ) => Effect.Effect<Outcome, SqlError>
+  /**
+   * Runs a transaction whose statements follow from each other's answers. Every
+   * wait can be interrupted, that for COMMIT too: the session is given up then,
+   * as it is after a failure.
+   */
+  readonly interact: <A, E>(use: (ask: Ask) => Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
 }
 
 /** Makes sessions, `size` of them at most; connects when they are needed. */
 export const make = (config: PgPoolConfig, size: number): Effect.Effect<Sessions, never, Scope.Scope> =>
   Effect.map(
     Pool.makeWithTTL({
-      acquire: PgConnection.make({ ...config, multiplex: true }),
+      acquire: Effect.tap(PgConnection.make({ ...config, multiplex: true }), noticeLoss),
       min: 0,
       max: size,
       timeToLive: IDLE
@@ -44,6 +55,12 @@ export const make = (config: PgPoolConfig, size: number): Effect.Effect<Sessions
           Effect.onExit(
             transact(connection, statements, isGood),
             (exit) => isWhole(exit) ? Effect.void : discard(pool, connection)
+          ))),
+      interact: (use) =>
+        Effect.scoped(Effect.flatMap(Pool.get(pool), (connection) =>
+          Effect.onExit(
+            interact(connection, use),
+            (exit) => Exit.isSuccess(exit) ? Effect.void : discard(pool, connection)
           )))
     })
   )
@@ -61,6 +78,13 @@ export const firstFailure = (
 }
 
 // internal
+
+/**
+ * Has the server look, while it runs a statement, whether its client is still there. It would not notice before the
+ * end of the statement otherwise, and keep all locks from whoever takes over. Not every platform can.
+ */
+const noticeLoss = (connection: PgConnection.PgConnection): Effect.Effect<void> =>
+  Effect.ignore(connection.queryValues("SET client_connection_check_interval = 500"))
 
 /** How long an unused session is kept. */
 const IDLE = "1 minute"
@@ -84,6 +108,16 @@ const transact = Effect.fnUntraced(function*(
   }
   return { exits, commit: yield* Effect.exit(connection.queryValues("COMMIT")) }
 })
+
+const interact = <A, E>(
+  connection: PgConnection.PgConnection,
+  use: (ask: Ask) => Effect.Effect<A, E>
+): Effect.Effect<A, E | SqlError> => {
+  const ask: Ask = ({ parameters, text }) => connection.queryValues(text, parameters)
+  return Effect.andThen(ask(BEGIN), Effect.tap(use(ask), () => ask(COMMIT)))
+}
+
+const COMMIT: Statement = { text: "COMMIT", parameters: [] }
 
 const BEGIN: Statement = { text: "BEGIN ISOLATION LEVEL READ COMMITTED", parameters: [] }
 

@@ -1,7 +1,15 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as SqlError from "effect/sql/SqlError"
-import { AppendBusy, Corrupt, Refused, SchemaMismatch, StorageError, Unavailable } from "../../store/EventStoreError.ts"
+import {
+  AppendBusy,
+  Corrupt,
+  Refused,
+  SchemaMismatch,
+  StorageError,
+  storeRestoring,
+  Unavailable
+} from "../../store/EventStoreError.ts"
 
 /**
  * What a failed statement means for what it was to write.
@@ -100,6 +108,9 @@ const deepest = (error: Error): Error => {
   return error.cause instanceof Error ? deepest(error.cause) : error
 }
 
+/** The head of the log takes no part in an append while the store is being restored; others are told so. */
+const RESTORING = new Set(["P0002", "ES005"])
+
 const toReason = (reason: SqlError.SqlErrorReason): StorageError["reason"] => {
   const code = sqlState(reason)
   const detail = HINTS[code ?? ""] ?? describe(reason)
@@ -114,6 +125,7 @@ const toReason = (reason: SqlError.SqlErrorReason): StorageError["reason"] => {
       return new Unavailable({ detail, cause: reason.cause })
     default:
       if (code === undefined) return new Corrupt({ detail, cause: reason.cause })
+      if (RESTORING.has(code)) return storeRestoring("").reason
       if (SHUTDOWN.has(code) || code === "53300") return new Unavailable({ detail, cause: reason.cause })
       if (MISSING.has(code)) {
         return new SchemaMismatch({

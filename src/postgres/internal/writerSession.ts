@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { judge } from "./sqlErrors.ts"
-import type { Rows } from "./statements.ts"
+import type { Rows, Statement } from "./statements.ts"
 
 /**
  * The one session that a committer appends through. Statements are sent without
@@ -26,6 +26,16 @@ export interface WriterSession {
     parameters: ReadonlyArray<unknown>,
     patienceMs: number
   ) => Effect.Effect<Rows, QueryFailure>
+  /**
+   * Runs a transaction: all statements go to one connection, or fail. Those that
+   * are asked for at once travel together and run in that order. `use` begins and
+   * ends it; when it fails it is rolled back. One at a time, and never beside
+   * `query`. Everything together may take `patienceMs`.
+   */
+  readonly transact: <A>(
+    patienceMs: number,
+    use: (ask: (statement: Statement) => Effect.Effect<Rows, SqlError>) => Effect.Effect<A, SqlError>
+  ) => Effect.Effect<A, QueryFailure>
   /**
    * Ends what lost connections left on the server, and waits until it is gone:
    * an append of theirs may still wait for the append lock. Asked again before,
@@ -97,6 +107,11 @@ export const make = (
         onFailure: (error) => Effect.fail({ error, wasSent: false }),
         onSuccess: (session) => ask(session, text, parameters, clock.currentTimeMillisUnsafe() + patienceMs, drop)
       })
+    const transact: WriterSession["transact"] = (patienceMs, use) =>
+      Effect.matchEffect(open, {
+        onFailure: (error) => Effect.fail({ error, wasSent: false }),
+        onSuccess: (session) => transactOn(session, clock.currentTimeMillisUnsafe() + patienceMs, use, drop)
+      })
     const endLost: WriterSession["endLost"] = Effect.fnUntraced(function*(patienceMs) {
       const untilMs = clock.currentTimeMillisUnsafe() + patienceMs
       for (let leftMs = patienceMs; leftMs > 0; leftMs = untilMs - clock.currentTimeMillisUnsafe()) {
@@ -106,7 +121,7 @@ export const make = (
       }
       return yield* Effect.fail<QueryFailure>({ error: stillThere, wasSent: true })
     })
-    return { query, endLost }
+    return { query, transact, endLost }
   })
 
 // internal
@@ -139,6 +154,23 @@ const ask = (
     }
   })
 }
+
+const transactOn = <A>(
+  session: Session,
+  untilMs: number,
+  use: (run: (statement: Statement) => Effect.Effect<Rows, SqlError>) => Effect.Effect<A, SqlError>,
+  drop: (session: Session) => void
+): Effect.Effect<A, QueryFailure> => {
+  const run = ({ parameters, text }: Statement) =>
+    Effect.mapError(ask(session, text, parameters, untilMs, drop), ({ error }) => error)
+  return use(run).pipe(
+    // whatever is left open on a session ends with it
+    Effect.onError(() => Effect.catch(run(ROLLBACK), () => Effect.sync(() => drop(session)))),
+    Effect.mapError((error) => ({ error, wasSent: true }))
+  )
+}
+
+const ROLLBACK: Statement = { text: "ROLLBACK", parameters: [] }
 
 /** How often a silent server is looked for: a timer a statement would cost more than the statement's own client work. */
 const WATCH = Duration.millis(250)

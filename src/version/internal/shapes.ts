@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import type * as EventType from "../../event/EventType.ts"
-import { sha256 } from "./sha256.ts"
+import { sha256 } from "../../event/Sha256.ts"
 
 /** Writes JSON with the keys of every object in order of their code units, so that equal values are equal texts. */
 export const canonicalJson = (value: Schema.Json): string => JSON.stringify(sortKeys(value))

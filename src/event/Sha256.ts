@@ -1,8 +1,15 @@
 /**
  * SHA-256 without waiting: the platform's own answers with a promise only.
+ *
+ * @since 0.1.0
  */
 
-/** Hashes text as UTF-8 and returns the digest in lower-case hexadecimal. */
+/**
+ * Hashes text as UTF-8 and returns the digest in lower-case hexadecimal.
+ *
+ * @category hashing
+ * @since 0.1.0
+ */
 export const sha256 = (text: string): string => {
   const bytes = new TextEncoder().encode(text)
   const blocks = new DataView(new ArrayBuffer(Math.ceil((bytes.length + 9) / 64) * 64))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
-import { sha256 } from "../../src/version/internal/sha256.ts"
+import { sha256 } from "../../src/event/Sha256.ts"
 
 describe("sha256", () => {
   it("gives the digest that Node gives, at every length around a block's end", () => {

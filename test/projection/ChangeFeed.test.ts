@@ -1,0 +1,23 @@
+import { Layer } from "effect"
+import * as MemoryCheckpointStore from "../../src/memory/MemoryCheckpointStore.ts"
+import * as MemoryEventStore from "../../src/memory/MemoryEventStore.ts"
+import { PgCheckpointStore, PgEventStore, PgReadModelStore } from "../../src/postgres/index.ts"
+import { layerPglite } from "../../src/runtime/index.ts"
+import { layerDatabase, servers } from "../support/servers.ts"
+import * as ChangeSuite from "./ChangeSuite.ts"
+import * as TableChangeSuite from "./TableChangeSuite.ts"
+
+ChangeSuite.suite("memory", Layer.provideMerge(MemoryCheckpointStore.layer, MemoryEventStore.layer))
+
+const pglite = layerPglite()
+ChangeSuite.suite("pglite", pglite)
+TableChangeSuite.suite("pglite", pglite)
+
+for (const server of servers) {
+  const layer = Layer.mergeAll(PgCheckpointStore.layer, PgReadModelStore.layer).pipe(
+    Layer.provideMerge(PgEventStore.layer),
+    Layer.provideMerge(layerDatabase(server, { maxConnections: 8 }))
+  )
+  ChangeSuite.suite(server.label, layer)
+  TableChangeSuite.suite(server.label, layer)
+}

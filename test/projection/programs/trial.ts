@@ -1,0 +1,4 @@
+/** A process of a trial; see `runner.ts`. */
+import { runProcess } from "../trials/runner.ts"
+
+await runProcess()
