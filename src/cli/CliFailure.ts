@@ -7,6 +7,8 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
+import { BACKUP_WORDS } from "./internal/backupFailures.ts"
+import { PROJECTION_WORDS } from "./internal/projectionFailures.ts"
 
 /**
  * Exit codes, and what each means.
@@ -17,9 +19,9 @@ import type { StorageError } from "../store/EventStoreError.ts"
 export const EXIT_CODES = [
   [0, "done"],
   [1, "the operation failed"],
-  [2, "differences were found (schema verify, schema check, migrate copy, snapshot verify, maint verify)"],
-  [3, "not found: a stream, an event, a file, a store"],
-  [4, "conflict: another revision, a condition that does not hold, an id used for something else"],
+  [2, "differences were found (verify, check and diff of any kind, migrate copy)"],
+  [3, "not found: a stream, an event, a projection, a file, a store"],
+  [4, "conflict: another revision, a condition that does not hold, an id used for something else, a lease held"],
   [5, "cannot connect, not allowed in, or the directory is in use"],
   [6, "a confirmation is required: add --yes"],
   [64, "wrong usage of the command"],
@@ -147,6 +149,8 @@ const conflict = (code: string, ...names: ReadonlyArray<string>) => (error: Tagg
 })
 
 const WORDS: Readonly<Record<string, (error: Tagged) => Words>> = {
+  ...BACKUP_WORDS,
+  ...PROJECTION_WORDS,
   RevisionConflict: conflict("ES-1101", "streamId", "expected", "actual"),
   AppendConditionFailed: conflict("ES-1102", "after", "position"),
   IdempotencyConflict: conflict("ES-1103", "streamId", "id", "position"),
@@ -286,52 +290,70 @@ const invalidInput = ({ detail, path, reason }: InvalidInput): Words => ({
 const NOT_LET_IN = /^(28...|3D000|42501)$/
 
 const storageError = ({ message, operation, reason }: StorageError): Words => {
-  const details = { operation, reason: reason._tag }
+  const { details, ...words } = storageWords(reason)
+  return { ...words, why: message, details: { operation, reason: reason._tag, ...details } }
+}
+
+const storageWords = (reason: StorageError["reason"]): Omit<Words, "why"> => {
   switch (reason._tag) {
     case "Unavailable":
       return {
         code: "ES-1201",
         exitCode: 5,
         message: "the store cannot be reached",
-        why: message,
-        fix: "check --url (EVENT_STORE_URL) and that the server runs",
-        details
+        fix: "check --url (EVENT_STORE_URL) and that the server runs"
       }
     case "AppendBusy":
       return {
         code: "ES-1202",
         exitCode: 1,
         message: "another process holds the append lock",
-        why: message,
-        fix: "try again; if it lasts, look for a long transaction in the database",
-        details
+        fix: "try again; if it lasts, look for a long transaction in the database"
       }
     case "Refused":
       return {
         code: "ES-1203",
         exitCode: NOT_LET_IN.test(reason.code ?? "") ? 5 : 1,
         message: "the store refuses",
-        why: message,
         fix: "check the user, its password and rights, and the space on disk",
-        details: { ...details, sqlState: reason.code }
+        details: { sqlState: reason.code }
       }
     case "SchemaMismatch":
       return {
         code: "ES-1204",
         exitCode: 1,
         message: "the store's schema is missing or of another version",
-        why: message,
-        fix: "run: event-store schema status, then event-store schema apply",
-        details
+        fix: "run: event-store schema status, then event-store schema apply"
       }
     case "Corrupt":
       return {
         code: "ES-1205",
         exitCode: 1,
         message: "the store answered what it can never answer",
-        why: message,
-        fix: "run: event-store doctor",
-        details
+        fix: "run: event-store doctor"
+      }
+    case "InlineFailed":
+      return {
+        code: "ES-1206",
+        exitCode: 1,
+        message: "an inline projection cannot apply the event",
+        fix: "mend the projection, or the event; nothing was written",
+        details: { projection: reason.name, version: reason.version, type: reason.type }
+      }
+    case "InlineBehind":
+      return {
+        code: "ES-1209",
+        exitCode: 1,
+        message: "an inline projection is too far behind the log",
+        fix: "run the projection once, then append again",
+        details: { projection: reason.name, version: reason.version, position: reason.position }
+      }
+    case "Restoring":
+      return {
+        code: "ES-1210",
+        exitCode: 1,
+        message: "the store is being restored",
+        fix: "run the restore again, which goes on where it was, or abandon it"
       }
   }
 }

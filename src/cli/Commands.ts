@@ -7,9 +7,13 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
 import * as Flags from "./Flags.ts"
+import { backupCommand } from "./internal/backupCommands.ts"
 import { lazily } from "./internal/lazily.ts"
 import { migrateCommand } from "./internal/migrateCommands.ts"
+import { projectionCommand } from "./internal/projectionCommands.ts"
+import { replayCommand } from "./internal/replayCommands.ts"
 import { schemaCommand } from "./internal/schemaCommands.ts"
 import { snapshotCommand } from "./internal/snapshotCommands.ts"
 import { globalFlags } from "./Settings.ts"
@@ -37,6 +41,8 @@ export const makeRoot = () =>
       schemaCommand(),
       migrateCommand(),
       snapshotCommand(),
+      projectionCommand(),
+      backupCommand(),
       doctorCommand(),
       maintCommand(),
       helpCommand()
@@ -199,9 +205,9 @@ const tombstoneCommand = () =>
 
 const eventCommand = () =>
   Command.make("event").pipe(
-    Command.withDescription("Shows and appends events."),
+    Command.withDescription("Shows, appends and replays events."),
     Command.withExamples([{ command: "event-store event get 1", description: "The first event of the log" }]),
-    Command.withSubcommands([getCommand(), appendCommand()])
+    Command.withSubcommands([getCommand(), appendCommand(), replayCommand()])
   )
 
 const loadEvent = () => import("./EventCommand.ts")
@@ -284,7 +290,8 @@ function maintCommand() {
 const helpCommand = () =>
   Command.make("help", {
     topic: Argument.Literals("topic", ["exit-codes", "import-format"]).pipe(Argument.withDescription("What to explain"))
-  }, lazily(() => import("./HelpCommand.ts"), (module) => module.helpCommand)).pipe(
-    Command.withDescription("Explains the exit codes and the lines of an import; for a command, use --help."),
-    Command.withExamples([{ command: "event-store help exit-codes", description: "What the exit codes mean" }])
-  )
+  }, (input) => Effect.flatMap(Effect.promise(() => import("./HelpCommand.ts")), (module) => module.helpCommand(input)))
+    .pipe(
+      Command.withDescription("Explains the exit codes and the lines of an import; for a command, use --help."),
+      Command.withExamples([{ command: "event-store help exit-codes", description: "What the exit codes mean" }])
+    )

@@ -32,7 +32,7 @@ export interface DoctorInput {
  */
 export const doctorCommand = Effect.fnUntraced(function*({ ci }: DoctorInput, settings: Settings) {
   const out = yield* Out
-  const checks = yield* (yield* StoreAdmin).checkHealth
+  const checks = [describeSettings(settings), ...(yield* (yield* StoreAdmin).checkHealth)]
   const { color } = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
   switch (settings.output) {
     case "table":
@@ -59,6 +59,14 @@ export const doctorCommand = Effect.fnUntraced(function*({ ci }: DoctorInput, se
 
 const LABELS = { ok: "OK  ", warn: "WARN", fail: "FAIL" } as const
 const STYLES = { ok: "green", warn: "yellow", fail: "red" } as const
+
+/** Where the store was found. The URL may hold a password. */
+const describeSettings = ({ config, origins }: Settings): HealthCheck => ({
+  name: "configuration",
+  level: "ok",
+  detail: `${config === undefined ? "no file" : config}; url by ${origins.url}, schema by ${origins.schema}`,
+  hint: ""
+})
 
 const render = ({ detail, hint, level, name }: HealthCheck, color: boolean): string =>
   `${styled(STYLES[level], LABELS[level], color)}  ${printable(name)}: ${printable(detail)}\n` +

@@ -4,15 +4,15 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import { resolve } from "node:path"
-import { pathToFileURL } from "node:url"
 import type * as EventType from "../event/EventType.ts"
 import type { Options, PassedThrough, Registry } from "../version/Registry.ts"
 import { CliFailure } from "./CliFailure.ts"
 import { findUserLibrary, type UserLibrary } from "./internal/userLibrary.ts"
+import { importModule, isPlain, notLoaded } from "./internal/userModule.ts"
 
 /**
  * What a module exports that a command can use.
@@ -72,17 +72,11 @@ export const loadEventModule = (
   path: string
 ): Effect.Effect<EventModule, CliFailure | PlatformError, FileSystem.FileSystem> =>
   Effect.gen(function*() {
-    // fails for a missing file with the path as it was given
-    yield* (yield* FileSystem.FileSystem).stat(path)
-    const file = resolve(path)
-    const exports = yield* Effect.tryPromise({
-      try: (): Promise<Readonly<Record<string, unknown>>> => import(/* @vite-ignore */ pathToFileURL(file).href),
-      catch: (cause) => notLoaded(path, cause)
-    })
+    const exports = yield* importModule(path)
     const found = yield* Effect.try({ try: () => findIn(exports), catch: (cause) => notLoaded(path, cause) })
     const types = [...found.types]
     if (types.length === 0) return yield* withoutTypes(path, Object.keys(exports))
-    return { path, types, deciders: found.deciders, library: yield* findUserLibrary(types, file) }
+    return { path, types, deciders: found.deciders, library: yield* findUserLibrary(types, resolve(path)) }
   })
 
 /**
@@ -141,12 +135,6 @@ const collect = (found: Found, name: string, value: unknown, depth: number): voi
   }
 }
 
-const isPlain = (value: unknown): value is object => {
-  if (typeof value !== "object" || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return Array.isArray(value) || prototype === null || prototype === Object.prototype
-}
-
 const isEventType = (value: unknown): value is EventType.Any =>
   has(value, "name", "string") && has(value, "version", "number") && has(value, "make", "function") &&
   Predicate.hasProperty(value, "schema") && Predicate.hasProperty(value.schema, "ast") &&
@@ -166,17 +154,6 @@ const isRegistry = (value: unknown): value is Pick<Registry<never>, "types"> =>
 
 const has = (value: unknown, name: string, type: "string" | "number" | "function"): boolean =>
   Predicate.hasProperty(value, name) && typeof value[name] === type
-
-const notLoaded = (path: string, cause: unknown): CliFailure =>
-  new CliFailure({
-    code: "ES-1701",
-    exitCode: 65,
-    message: "the module cannot be loaded",
-    why: `${path}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`,
-    fix: `try: node ${path} (Node 24 runs TypeScript without enum and namespace; imports end in .ts)`,
-    details: { path },
-    cause
-  })
 
 const withoutTypes = (path: string, names: ReadonlyArray<string>): CliFailure =>
   new CliFailure({

@@ -135,6 +135,20 @@ export const events = Flag.String("events").pipe(
 )
 
 /**
+ * The same, where the configuration file can say it.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const eventsOrConfig = Flag.String("events").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription(
+    "Module that exports event types, registries or deciders (.ts, .js; default: event-store.config.ts)"
+  ),
+  Flag.optional
+)
+
+/**
  * A claim about a stream.
  *
  * @category flags

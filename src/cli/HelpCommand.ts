@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { EXIT_CODES } from "./CliFailure.ts"
 import { Out } from "./Out.ts"
-import type { Settings } from "./Settings.ts"
+import { outputFormat } from "./Settings.ts"
 
 /**
  * Arguments of `help`.
@@ -24,15 +24,17 @@ export interface HelpInput {
  * @category commands
  * @since 0.1.0
  */
-export const helpCommand = ({ topic }: HelpInput, settings: Settings) =>
-  Effect.flatMap(Out, (out) =>
+export const helpCommand = Effect.fnUntraced(function*({ topic }: HelpInput) {
+  const out = yield* Out
+  const output = yield* outputFormat
+  yield* out.data(
     topic === "import-format"
-      ? out.data(IMPORT_FORMAT)
-      : out.data(
-        settings.output === "table"
-          ? EXIT_CODES.map(([code, meaning]) => `${String(code).padStart(3)}  ${meaning}\n`).join("")
-          : `${JSON.stringify(Object.fromEntries(EXIT_CODES))}\n`
-      ))
+      ? IMPORT_FORMAT
+      : output === "table"
+      ? EXIT_CODES.map(([code, meaning]) => `${String(code).padStart(3)}  ${meaning}\n`).join("")
+      : `${JSON.stringify(Object.fromEntries(EXIT_CODES))}\n`
+  )
+})
 
 // internal
 

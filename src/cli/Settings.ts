@@ -9,6 +9,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { Out } from "./Out.ts"
+import { printable } from "./Text.ts"
 
 /**
  * What the global flags say.
@@ -32,7 +34,19 @@ export interface Settings {
   readonly local: boolean
   /** Answers every question with yes. */
   readonly yes: boolean
+  /** Path of the configuration file; `undefined` when there is none. */
+  readonly config: string | undefined
+  /** Where the store's URL and schema come from. */
+  readonly origins: { readonly url: Origin; readonly schema: Origin }
 }
+
+/**
+ * Where a setting comes from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Origin = "flag or environment" | "configuration" | "default"
 
 /**
  * How data is printed: for people, as one JSON value, or as one a line.
@@ -50,6 +64,14 @@ export type OutputFormat = "table" | "json" | "ndjson"
  */
 export const URL_DEFAULT = "pglite:.event-store"
 
+/**
+ * The schema that is used when nothing names one.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const SCHEMA_DEFAULT = "event_store"
+
 const Url = GlobalFlag.Setting("url")({
   flag: Flag.Redacted("url").pipe(
     Flag.withMetavar("URL"),
@@ -62,8 +84,17 @@ const Url = GlobalFlag.Setting("url")({
 const SchemaName = GlobalFlag.Setting("schema")({
   flag: Flag.String("schema").pipe(
     Flag.withMetavar("NAME"),
-    Flag.withDescription("Database schema of the store (default event_store)"),
-    Flag.withDefault("event_store")
+    Flag.withDescription(`Database schema of the store (EVENT_STORE_SCHEMA; default ${SCHEMA_DEFAULT})`),
+    Flag.withFallbackConfig(Config.String("EVENT_STORE_SCHEMA")),
+    Flag.optional
+  )
+})
+
+const ConfigPath = GlobalFlag.Setting("config")({
+  flag: Flag.String("config").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Configuration (default event-store.config.ts or .json, here or above; none takes none)"),
+    Flag.optional
   )
 })
 
@@ -110,6 +141,7 @@ const Yes = GlobalFlag.Setting("yes")({ flag: toggle("yes", "Answers every quest
 export const globalFlags = [
   Url,
   SchemaName,
+  ConfigPath,
   Output,
   Json,
   Quiet,
@@ -124,21 +156,67 @@ export const globalFlags = [
 /**
  * The settings of the command that runs.
  *
+ * **Details**
+ *
+ * A flag goes before the environment, the environment before the configuration
+ * file, and the file before what is built in. The file is code: it is run only
+ * when something of it is wanted.
+ *
  * @category getters
  * @since 0.1.0
  */
 export const settings = Effect.gen(function*() {
-  const output = yield* Output
+  const quiet = yield* Quiet
+  const url = yield* Url
+  const schema = yield* SchemaName
+  const path = yield* findConfig(quiet)
+  const config = path !== undefined && (Option.isNone(url) || Option.isNone(schema))
+    ? yield* Effect.flatMap(loadConfigFiles, ({ loadConfigFile }) => loadConfigFile(path))
+    : undefined
   const current: Settings = {
-    url: Option.getOrElse(yield* Url, () => Redacted.make(URL_DEFAULT)),
-    schema: yield* SchemaName,
-    output: (yield* Json) ? "json" : output,
-    quiet: yield* Quiet,
+    url: Option.getOrElse(url, () => Redacted.make(config?.url ?? URL_DEFAULT)),
+    schema: Option.getOrElse(schema, () => config?.schema ?? SCHEMA_DEFAULT),
+    output: yield* outputFormat,
+    quiet,
     verbose: yield* Verbose,
     progress: !(yield* NoProgress),
     color: yield* Color,
     local: (yield* Local) && !(yield* Utc),
-    yes: yield* Yes
+    yes: yield* Yes,
+    config: path,
+    origins: { url: originOf(url, config?.url), schema: originOf(schema, config?.schema) }
   }
   return current
 })
+
+/**
+ * How data is printed, for a command that works on no store: it runs whatever
+ * the configuration file is.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const outputFormat = Effect.gen(function*() {
+  const output = yield* Output
+  return (yield* Json) ? "json" : output
+})
+
+// internal
+
+const loadConfigFiles = Effect.promise(() => import("./internal/configFile.ts"))
+
+const findConfig = Effect.fnUntraced(function*(quiet: boolean) {
+  const given = yield* ConfigPath
+  if (Option.isSome(given)) return given.value === "none" ? undefined : given.value
+  const { findConfigFile } = yield* loadConfigFiles
+  const { path, unsafe } = findConfigFile(".")
+  if (unsafe !== undefined && !quiet) {
+    yield* (yield* Out).note(
+      `not taken, because anybody may write to its directory: ${printable(unsafe)} (to take it: --config FILE)\n`
+    )
+  }
+  return path
+})
+
+const originOf = (given: Option.Option<unknown>, configured: string | undefined): Origin =>
+  Option.isSome(given) ? "flag or environment" : configured === undefined ? "default" : "configuration"

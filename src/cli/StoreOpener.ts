@@ -6,13 +6,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { EventStore } from "../store/EventStore.ts"
-import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
-import type { OpenError, Purpose } from "./internal/openStore.ts"
+import type { OpenError, Purpose, StoreServices } from "./internal/openStore.ts"
 import type { Settings } from "./Settings.ts"
 
-export type { OpenError, Purpose }
+export type { OpenError, Purpose, StoreServices }
 
 /**
  * Opens the store that settings name.
@@ -24,7 +22,7 @@ export interface Opener {
   readonly store: (
     settings: Settings,
     purpose: Purpose
-  ) => Effect.Effect<Layer.Layer<EventStore | SnapshotStore, OpenError>, OpenError>
+  ) => Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError>
   /** Opens the operator's side, whatever schema the store has. */
   readonly admin: (settings: Settings, purpose: Purpose) => Effect.Effect<Layer.Layer<StoreAdmin, OpenError>, OpenError>
 }
@@ -50,7 +48,7 @@ export const StoreOpener: Context.Reference<Opener> = Context.Reference("effect-
  */
 export const withStore =
   (settings: Settings, purpose: Purpose) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | OpenError, Exclude<R, EventStore | SnapshotStore>> =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | OpenError, Exclude<R, StoreServices>> =>
     Effect.gen(function*() {
       const opener = yield* StoreOpener
       return yield* Effect.provide(self, yield* opener.store(settings, purpose))

@@ -1,12 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
-import { Console, type Context, Effect, Layer, Stdio, Stream } from "effect"
+import { Console, type Context, Effect, Layer, Redacted, Stdio, Stream } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { run } from "../../src/cli/Cli.ts"
 import { Out, OutputClosed } from "../../src/cli/Out.ts"
-import { StoreOpener } from "../../src/cli/StoreOpener.ts"
+import type { Settings } from "../../src/cli/Settings.ts"
+import { StoreOpener, type StoreServices } from "../../src/cli/StoreOpener.ts"
 import { layerMemory } from "../../src/runtime/EventStoreLayer.ts"
-import type { EventStore } from "../../src/store/EventStore.ts"
-import type { SnapshotStore } from "../../src/store/SnapshotStore.ts"
 import type { StoreAdmin } from "../../src/store/StoreAdmin.ts"
 
 /** What a command printed, and its exit code. */
@@ -60,10 +59,18 @@ export const runCli = (args: ReadonlyArray<string>, options: RunOptions = {}): E
   })
 
 /** A memory store that several commands share. */
-export const makeCli = Effect.gen(function*() {
-  const store: Context.Context<EventStore | SnapshotStore | StoreAdmin> = yield* Layer.build(layerMemory)
+export const makeCli = Effect.suspend(() => makeCliOn(layerMemory))
+
+/** The command on a store that is open already. */
+export const makeCliOn = Effect.fnUntraced(function*<E>(open: Layer.Layer<StoreServices | StoreAdmin, E>) {
+  const store: Context.Context<StoreServices | StoreAdmin> = yield* Layer.build(open)
   const layer = Layer.succeedContext(store)
-  const opener = { store: () => Effect.succeed(layer), admin: () => Effect.succeed(layer) }
+  // `memory:` by name is another store: a command may open two
+  const isOther = ({ url }: Settings) => Redacted.value(url) === "memory:"
+  const opener = {
+    store: (settings: Settings) => Effect.succeed(isOther(settings) ? Layer.fresh(layerMemory) : layer),
+    admin: () => Effect.succeed(layer)
+  }
   const cli = (args: ReadonlyArray<string>, options?: RunOptions): Effect.Effect<Ran> =>
     Effect.provideService(runCli(args, options), StoreOpener, opener)
   return { cli, layer }

@@ -10,8 +10,11 @@ import { existsSync } from "node:fs"
 import { layerUrl } from "../../runtime/EventStoreLayer.ts"
 import { layerAdmin, schemaNameFault } from "../../runtime/StoreAdminLayer.ts"
 import { parseStoreUrl } from "../../runtime/StoreUrl.ts"
+import type { CheckpointStore } from "../../store/CheckpointStore.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
+import type { LogTransfer } from "../../store/LogTransfer.ts"
+import type { ReadModelStore } from "../../store/ReadModelStore.ts"
 import type { SnapshotStore } from "../../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../../store/StoreAdmin.ts"
 import { type CliFailure, fromError, notFound, usage } from "../CliFailure.ts"
@@ -27,6 +30,14 @@ export { schemaNameFault, schemaScript } from "../../runtime/StoreAdminLayer.ts"
  * @since 0.1.0
  */
 export type Purpose = "read" | "write"
+
+/**
+ * What an open store provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StoreServices = CheckpointStore | EventStore | LogTransfer | ReadModelStore | SnapshotStore
 
 /**
  * Why a store does not open.
@@ -47,8 +58,8 @@ export type OpenError = CliFailure | StorageError
 export const openStore = (
   settings: Settings,
   purpose: Purpose
-): Effect.Effect<Layer.Layer<EventStore | SnapshotStore, OpenError>, OpenError> =>
-  Effect.map(check(settings, purpose), (url) => {
+): Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError> =>
+  Effect.map(storeUrl(settings, purpose), (url) => {
     const { schema } = settings
     const current = layerUrl(url, { schema, migrate: false })
     if (purpose === "read") return inWords(current)
@@ -74,15 +85,16 @@ export const openAdmin = (
   settings: Settings,
   purpose: Purpose
 ): Effect.Effect<Layer.Layer<StoreAdmin, OpenError>, OpenError> =>
-  Effect.map(check(settings, purpose), (url) => inWords(layerAdmin(url, { schema: settings.schema })))
+  Effect.map(storeUrl(settings, purpose), (url) => inWords(layerAdmin(url, { schema: settings.schema })))
 
-// internal
-
-const inWords = <A, E, R>(self: Layer.Layer<A, E, R>): Layer.Layer<A, OpenError, R> =>
-  self.pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(fromError(error)))))
-
-/** A directory that is not there is no empty log, unless it is to be made. */
-const check = (settings: Settings, purpose: Purpose): Effect.Effect<string, OpenError> => {
+/**
+ * Checks the store's URL and schema, and returns the URL: a directory that is
+ * not there is no empty log, unless it is to be made.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const storeUrl = (settings: Settings, purpose: Purpose): Effect.Effect<string, OpenError> => {
   const fault = schemaNameFault(settings.schema)
   if (fault !== undefined) return Effect.fail(usage("--schema names no schema", fault, "choose another name"))
   const url = Redacted.value(settings.url)
@@ -98,3 +110,8 @@ const check = (settings: Settings, purpose: Purpose): Effect.Effect<string, Open
     ))
     : Effect.succeed(url)
 }
+
+// internal
+
+const inWords = <A, E, R>(self: Layer.Layer<A, E, R>): Layer.Layer<A, OpenError, R> =>
+  self.pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(fromError(error)))))

@@ -6,6 +6,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Flags from "../Flags.ts"
+import { withEvents } from "./eventsPath.ts"
 import { lazily } from "./lazily.ts"
 
 /**
@@ -61,10 +62,10 @@ const lockFile = (name: string, description: string) =>
 
 const lockCommand = () =>
   Command.make("lock", {
-    events: Flags.events,
+    events: Flags.eventsOrConfig,
     out: lockFile("out", "Writes to FILE, all or nothing"),
     force: Flags.toggle("force", "Forgets shapes that were locked and are edited or removed now")
-  }, lazily(loadLock, (module) => module.lockCommand)).pipe(
+  }, lazily(loadLock, (module) => withEvents(module.lockCommand))).pipe(
     Command.withDescription(
       "Writes the shapes of all versions of all event types to a file that is committed, for schema check. Node runs " +
         "a .ts module as it is, without enum and namespace; its imports end in .ts."
@@ -81,7 +82,7 @@ const lockCommand = () =>
 
 const checkCommand = () =>
   Command.make("check", {
-    events: Flags.events,
+    events: Flags.eventsOrConfig,
     lock: lockFile("lock", "What schema lock wrote"),
     ci: Flags.toggle("ci", "Fails on versions that are not locked yet, too"),
     db: Flags.toggle("db", "Counts the versions in the store too, and decodes its events to the newest"),
@@ -96,7 +97,7 @@ const checkCommand = () =>
       Flag.withDescription("What stored types are that the module does not export (default fail)"),
       Flag.withDefault("fail" as const)
     )
-  }, lazily(loadLock, (module) => module.checkCommand)).pipe(
+  }, lazily(loadLock, (module) => withEvents(module.checkCommand))).pipe(
     Command.withDescription(
       "Compares the event types with the lock; exits with 2 when a version was edited in place or removed. With --db " +
         "it reads the store of --url too, and exits with 2 when an event does not decode."

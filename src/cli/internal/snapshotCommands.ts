@@ -6,6 +6,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Flags from "../Flags.ts"
+import { withEvents } from "./eventsPath.ts"
 import { lazily } from "./lazily.ts"
 
 /**
@@ -77,7 +78,7 @@ const adviseCommand = () =>
 
 const createCommand = () =>
   Command.make("create", {
-    events: Flags.events,
+    events: Flags.eventsOrConfig,
     decider,
     category,
     stream: Flags.repeated("stream", "NAME", "Only this stream"),
@@ -87,7 +88,7 @@ const createCommand = () =>
       Flag.filter((value) => value >= 1, () => "a whole number from 1"),
       Flag.withDefault(1)
     )
-  }, lazily(loadState, (module) => module.createCommand)).pipe(
+  }, lazily(loadState, (module) => withEvents(module.createCommand))).pipe(
     Command.withDescription(
       "Folds streams with a decider of the module and saves their states, as a command handler of that category with " +
         "snapshots as JSON would. Name the module as the program runs it: one that was compiled or minified differs " +

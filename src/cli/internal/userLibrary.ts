@@ -5,13 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { createRequire } from "node:module"
-import { pathToFileURL } from "node:url"
 import type * as EventType from "../../event/EventType.ts"
 import type * as SnapshotCodec from "../../snapshot/SnapshotCodec.ts"
 import type * as SchemaLock from "../../version/SchemaLock.ts"
 import type * as VersionRegistry from "../../version/VersionRegistry.ts"
-import { CliFailure } from "../CliFailure.ts"
+import type { CliFailure } from "../CliFailure.ts"
+import { areMadeWith, loadFrom, locate, type SchemaCopy, wrongCopy } from "./userModule.ts"
 
 /**
  * Functions that work on a user's schemas.
@@ -43,22 +42,20 @@ export const findUserLibrary = (
   types: ReadonlyArray<EventType.Any>,
   path: string
 ): Effect.Effect<UserLibrary, CliFailure> =>
-  areMadeWith(Schema, types)
+  areMadeWith(Schema, nodesOf(types))
     ? Effect.promise(loadOwn)
-    : Effect.tryPromise({ try: () => loadFrom(path, types), catch: (cause) => wrongCopy(path, cause) })
+    : Effect.tryPromise({
+      try: () => loadTheirs(path, nodesOf(types)),
+      catch: (cause) => wrongCopy("event types")(path, cause)
+    })
 
 // internal
 
-/** The class that every node of a schema extends, which Effect does not export. */
-const nodeClassOf = ({ String }: Pick<typeof Schema, "String">): object =>
-  Object.getPrototypeOf(Object.getPrototypeOf(String.ast))
-
-const areMadeWith = (copy: Pick<typeof Schema, "String">, types: ReadonlyArray<EventType.Any>): boolean => {
-  const isOf = Object.prototype.isPrototypeOf.bind(nodeClassOf(copy))
-  return types.every(({ history, schema }) =>
-    isOf(schema.ast) && history.every((shape) => shape.schema === undefined || isOf(shape.schema.ast))
-  )
-}
+const nodesOf = (types: ReadonlyArray<EventType.Any>): ReadonlyArray<object> =>
+  types.flatMap(({ history, schema }) => [
+    schema.ast,
+    ...history.flatMap((shape) => shape.schema === undefined ? [] : [shape.schema.ast])
+  ])
 
 const loadOwn = async (): Promise<UserLibrary> => {
   const [VersionRegistry, SchemaLock, SnapshotCodec] = await Promise.all([
@@ -69,27 +66,15 @@ const loadOwn = async (): Promise<UserLibrary> => {
   return { VersionRegistry, SchemaLock, SnapshotCodec, runPromise: Effect.runPromise }
 }
 
-const loadFrom = async (path: string, types: ReadonlyArray<EventType.Any>): Promise<UserLibrary> => {
-  const ours = createRequire(path).resolve("effect-event-store/version/VersionRegistry")
-  const load = async <A>(from: string, specifier: string): Promise<A> =>
-    await import(/* @vite-ignore */ pathToFileURL(createRequire(from).resolve(specifier)).href)
+const loadTheirs = async (path: string, nodes: ReadonlyArray<object>): Promise<UserLibrary> => {
+  const ours = locate(path, "effect-event-store/version/VersionRegistry")
   const [VersionRegistry, SchemaLock, SnapshotCodec, { runPromise }, theirs] = await Promise.all([
-    load<UserLibrary["VersionRegistry"]>(path, "effect-event-store/version/VersionRegistry"),
-    load<UserLibrary["SchemaLock"]>(path, "effect-event-store/version/SchemaLock"),
-    load<UserLibrary["SnapshotCodec"]>(path, "effect-event-store/snapshot/SnapshotCodec"),
-    load<Pick<UserLibrary, "runPromise">>(ours, "effect/Effect"),
-    load<Pick<typeof Schema, "String">>(ours, "effect/Schema")
+    loadFrom<UserLibrary["VersionRegistry"]>(path, "effect-event-store/version/VersionRegistry"),
+    loadFrom<UserLibrary["SchemaLock"]>(path, "effect-event-store/version/SchemaLock"),
+    loadFrom<UserLibrary["SnapshotCodec"]>(path, "effect-event-store/snapshot/SnapshotCodec"),
+    loadFrom<Pick<UserLibrary, "runPromise">>(ours, "effect/Effect"),
+    loadFrom<SchemaCopy>(ours, "effect/Schema")
   ])
-  if (!areMadeWith(theirs, types)) throw new Error(`${ours} finds another copy of effect than the module`)
+  if (!areMadeWith(theirs, nodes)) throw new Error(`${ours} finds another copy of effect than the module`)
   return { VersionRegistry, SchemaLock, SnapshotCodec, runPromise }
 }
-
-const wrongCopy = (path: string, cause: unknown): CliFailure =>
-  new CliFailure({
-    code: "ES-1704",
-    exitCode: 65,
-    message: "the event types were made with another copy of effect",
-    why: `${path}: ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`,
-    fix: "install effect-event-store and one effect beside the module, and import both by their names",
-    cause
-  })
