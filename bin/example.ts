@@ -3,27 +3,31 @@
 /**
  * Runs an example over its sample or a file, and prints what came of it.
  *
- *   npm run -s example -- loan|shop [FILE] [-o json] [--url URL]
+ *   npm run -s example -- loan|shop|retail [FILE] [-o json] [--url URL]
  *
  * Exits 64 when the arguments make no sense, 3 when there is no such file, and
  * 65 when the file or the store holds something else.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Exit, FileSystem, type PlatformError, type Stream } from "effect"
+import { Cause, Console, Effect, Exit, FileSystem, type PlatformError, References, type Stream } from "effect"
 import { basename, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Loan from "../examples/loan/Loan.ts"
+import * as Retail from "../examples/retail/Retail.ts"
 import * as Shop from "../examples/shop/Shop.ts"
 import { fromError } from "../src/cli/CliFailure.ts"
 import { layerPglite, layerUrl } from "../src/runtime/index.ts"
-import type { EventStore } from "../src/store/index.ts"
+import type { CheckpointStore, EventStore, ReadModelStore } from "../src/store/index.ts"
 
-const USAGE = `Usage: npm run -s example -- loan|shop [FILE] [-o json] [--url URL]
+const USAGE = `Usage: npm run -s example -- loan|shop|retail [FILE] [-o json] [--url URL]
 
-  loan    imports the loan applications of a bank, folds them and checks them against the rules
+  loan    imports the loan applications of a bank, folds them, checks them against the rules, and
+          has two projections follow them: how far they come, and how long it takes
   shop    imports the orders of a web shop, then sells what is short to many buyers at once
+  retail  imports the invoices of the web shop, and has three projections follow them: revenue by
+          country and day, stock by item, and what each customer owes; needs a store with tables
 
   FILE            NDJSON of events, plain, .gz or .zst; a sample of this repository when absent
   -o, --output    text (the default) or json: one line
@@ -42,7 +46,7 @@ interface Example {
   readonly run: (
     file: Stream.Stream<Uint8Array, PlatformError.PlatformError>,
     name: string
-  ) => Effect.Effect<Answer, Failure, EventStore>
+  ) => Effect.Effect<Answer, Failure, CheckpointStore | EventStore | ReadModelStore>
 }
 
 /** What every error of the examples and of the stores has. */
@@ -63,6 +67,14 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
       Effect.map(Shop.run(file), (outcome) => ({
         text: Shop.describe(name, outcome),
         json: { ...outcome.totals, sale: outcome.sale }
+      }))
+  },
+  retail: {
+    sample: "retail-sample.ndjson",
+    run: (file, name) =>
+      Effect.map(Retail.run(file), (outcome) => ({
+        text: Retail.describe(name, outcome),
+        json: { ...outcome.totals, best: outcome.best }
       }))
   }
 }
@@ -99,7 +111,13 @@ const run = Effect.fnUntraced(function*({ example, file, output, url }: Argument
     : layerUrl(url)
   const source = fs.stream(file, { chunkSize: CHUNK_SIZE_BYTES })
   return yield* Effect.provide(example.run(source, basename(file)), store)
-}, Effect.scoped)
+}, (effect) =>
+  effect.pipe(
+    // what ends the example is told once, in its own words
+    Effect.provideService(References.MinimumLogLevel, "Error"),
+    Effect.provideService(References.LogToStderr, true),
+    Effect.scoped
+  ))
 
 /** Bytes read from the file at a time. */
 const CHUNK_SIZE_BYTES = 256 * 1024
@@ -151,6 +169,7 @@ const toWords = (error: Failure): Words => {
   switch (error._tag) {
     case "EventDataInvalid":
     case "EventUnknown":
+    case "ProjectionHalted":
     case "UpcastFailed":
       return {
         exitCode: 65,
@@ -158,7 +177,15 @@ const toWords = (error: Failure): Words => {
         why: error.message,
         fix: "use a file in the shape of the sample in examples/data, and a store of its own: --url pglite:DIRECTORY"
       }
+    case "NoTables":
+      return {
+        exitCode: 64,
+        message: "the store cannot hold what this example makes",
+        why: error.message,
+        fix: "leave --url out, or use --url pglite:DIRECTORY or postgres://USER@HOST:PORT/DATABASE"
+      }
     case "NoApplications":
+    case "NoInvoices":
     case "NoOrders":
       return {
         exitCode: 65,
@@ -188,8 +215,8 @@ const toWords = (error: Failure): Words => {
 
 if (import.meta.main) {
   NodeRuntime.runMain(Effect.provide(main(process.argv.slice(2)), NodeServices.layer), {
-    disableErrorReporting: true,
-    // 130: interrupted, as shells have it
-    teardown: (exit) => process.exit(Exit.isSuccess(exit) ? Number(exit.value) : 130)
+    // 130: interrupted, as shells have it; what nobody expected was reported by then
+    teardown: (exit) =>
+      process.exit(Exit.isSuccess(exit) ? Number(exit.value) : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1)
   })
 }

@@ -1,19 +1,22 @@
 import { NodeServices } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer as withLayer } from "@effect/vitest"
 import { Effect, FileSystem, Result, Stream } from "effect"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Application } from "../../examples/loan/Application.ts"
 import { restore } from "../../examples/loan/BankLog.ts"
 import * as Events from "../../examples/loan/Events.ts"
+import { funnel } from "../../examples/loan/Funnel.ts"
 import * as Loan from "../../examples/loan/Loan.ts"
 import { replay, type Totals } from "../../examples/loan/Replay.ts"
+import { throughput } from "../../examples/loan/Throughput.ts"
 import { Work } from "../../examples/loan/Work.ts"
 import { decompress } from "../../src/cli/internal/decompress.ts"
 import { CommandHandler } from "../../src/command/index.ts"
 import { Decider } from "../../src/decider/index.ts"
 import { layerMemory } from "../../src/runtime/index.ts"
 import { EventStore } from "../../src/store/index.ts"
+import { ProjectionSpec } from "../../src/testing/index.ts"
 import { GeneratedEvents, VersionRegistry } from "../../src/version/index.ts"
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -54,6 +57,56 @@ const expectedTotals = (counts: ReadonlyMap<string, number>): Totals => ({
   cancelled: counts.get("ApplicationCancelled") ?? 0
 })
 
+/** What the lines make of the read models: each type counted, and the times of those that were decided. */
+const expectedModels = Effect.fnUntraced(function*(path: string, counts: ReadonlyMap<string, number>) {
+  const submitted = new Map<string, number>()
+  const times = new Map<string, { readonly type: string; readonly millis: number }>()
+  yield* decompress(open(path)).pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((line) =>
+      Effect.sync(() => {
+        const type = /"type":"Application(Submitted|Approved|Declined|Cancelled)"/.exec(line)?.[1]
+        if (type === undefined) return
+        const { stream, time }: { readonly stream: string; readonly time: string } = JSON.parse(line)
+        const since = submitted.get(stream)
+        if (type === "Submitted") submitted.set(stream, Date.parse(time))
+        else if (since !== undefined && !times.has(stream)) {
+          times.set(stream, { type, millis: Date.parse(time) - since })
+        }
+      })
+    )
+  )
+  const timesOf = (outcome: string) => {
+    const millis = [...times.values()].filter(({ type }) => type === outcome).map((each) => each.millis)
+    /** The shortest time that so many parts of a hundred are not above. */
+    const within = (percent: number) =>
+      Math.min(
+        ...millis.filter((time) => millis.filter((other) => other <= time).length * 100 >= percent * millis.length)
+      )
+    return { applications: millis.length, p50Millis: within(50), p90Millis: within(90), p99Millis: within(99) }
+  }
+  const of = (type: string) => counts.get(type) ?? 0
+  return {
+    funnel: {
+      submitted: of("ApplicationSubmitted"),
+      preaccepted: of("ApplicationPreaccepted"),
+      accepted: of("ApplicationAccepted"),
+      finalized: of("ApplicationFinalized"),
+      approved: of("ApplicationApproved"),
+      declined: of("ApplicationDeclined"),
+      cancelled: of("ApplicationCancelled"),
+      offersCreated: of("OfferCreated"),
+      offersSent: of("OfferSent"),
+      offersSentBack: of("OfferSentBack"),
+      offersAccepted: of("OfferAccepted"),
+      offersDeclined: of("OfferDeclined"),
+      offersCancelled: of("OfferCancelled")
+    },
+    throughput: { approved: timesOf("Approved"), declined: timesOf("Declined"), cancelled: timesOf("Cancelled") }
+  }
+})
+
 const sum = (counts: ReadonlyMap<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
 
 describe("the loan example", () => {
@@ -65,6 +118,32 @@ describe("the loan example", () => {
       assert.deepStrictEqual(outcome.totals, { submitted: 200, approved: 38, declined: 116, cancelled: 46 })
       assert.strictEqual(outcome.events, sum(counts))
       assert.strictEqual(outcome.applications, 200)
+    }).pipe(Effect.provide([layerMemory, NodeServices.layer])))
+
+  it.live("builds the read models of the sample that its lines say, and they are known", () =>
+    Effect.gen(function*() {
+      const { funnel, seen, throughput } = yield* run(SAMPLE)
+      assert.deepStrictEqual({ funnel, throughput }, yield* expectedModels(SAMPLE, yield* countByType(SAMPLE)))
+      assert.deepStrictEqual(funnel, {
+        submitted: 200,
+        preaccepted: 122,
+        accepted: 82,
+        finalized: 79,
+        approved: 38,
+        declined: 116,
+        cancelled: 46,
+        offersCreated: 111,
+        offersSent: 111,
+        offersSentBack: 58,
+        offersAccepted: 38,
+        offersDeclined: 15,
+        offersCancelled: 58
+      })
+      assert.deepStrictEqual(
+        [throughput.approved.applications, throughput.declined.applications, throughput.cancelled.applications],
+        [38, 116, 46]
+      )
+      assert.deepStrictEqual(seen, { "loan-funnel": 1_074, "loan-throughput": 400 })
     }).pipe(Effect.provide([layerMemory, NodeServices.layer])))
 
   it.live("says which events of the sample its deciders would have refused, and why", () =>
@@ -205,12 +284,74 @@ describe("the loan example", () => {
     Effect.gen(function*() {
       if (!existsSync(WHOLE)) return context.skip("../shared/data/loan.ndjson.zst is not there")
       const counts = yield* countByType(WHOLE)
-      const { allowed, applications, events, totals } = yield* run(WHOLE)
+      const { allowed, applications, events, funnel, throughput, totals } = yield* run(WHOLE)
       assert.deepStrictEqual(totals, { submitted: 13_087, approved: 2_246, declined: 7_635, cancelled: 2_807 })
       assert.deepStrictEqual(totals, expectedTotals(counts))
       assert.deepStrictEqual([applications, events], [13_087, sum(counts)])
       assert.isAbove(allowed / events, 0.99)
+      assert.deepStrictEqual({ funnel, throughput }, yield* expectedModels(WHOLE, counts))
+      assert.deepStrictEqual(
+        [
+          funnel.submitted,
+          funnel.approved,
+          funnel.declined,
+          funnel.cancelled,
+          funnel.offersCreated,
+          funnel.offersAccepted
+        ],
+        [13_087, 2_246, 7_635, 2_807, 7_030, 2_243]
+      )
+      assert.deepStrictEqual(
+        [throughput.approved.applications, throughput.declined.applications, throughput.cancelled.applications],
+        [2_246, 7_635, 2_807]
+      )
     }).pipe(Effect.provide([layerMemory, NodeServices.layer])), 180_000)
+})
+
+withLayer(layerMemory, { excludeTestServices: true })("the projections of the loan example", (it) => {
+  const at = (instant: string) => ({ metadata: { time: instant } })
+  const submitted = (instant: string) =>
+    Events.ApplicationSubmitted.make(
+      { requested: { amountCents: 1, currency: "EUR" }, receivedAt: instant },
+      at(instant)
+    )
+
+  it.effect("the funnel counts each step, over all applications", () =>
+    ProjectionSpec.state(funnel)
+      .given(
+        submitted("2011-10-01T00:00:00.000Z"),
+        Events.ApplicationPreaccepted.make({}),
+        Events.OfferCreated.make({}),
+        { ...submitted("2011-10-01T00:00:00.000Z"), streamId: "loan-2" },
+        { ...Events.ApplicationDeclined.make({}), streamId: "loan-2" },
+        Events.OfferCancelled.make({}),
+        Events.OfferCreated.make({})
+      )
+      .thenState({
+        ...funnel.initial,
+        submitted: 2,
+        preaccepted: 1,
+        declined: 1,
+        offersCreated: 2,
+        offersCancelled: 1
+      }))
+
+  it.effect("a throughput time ends with the first decision, and an application whose start is unknown has none", () =>
+    ProjectionSpec.state(throughput)
+      .given(
+        submitted("2011-10-01T00:00:00.000Z"),
+        { ...submitted("2011-10-01T00:00:00.001Z"), streamId: "loan-2" },
+        Events.ApplicationDeclined.make({}, at("2011-10-02T00:00:00.000Z")),
+        Events.ApplicationCancelled.make({}, at("2011-10-09T00:00:00.000Z")),
+        { ...Events.ApplicationApproved.make({}), streamId: "loan-3" }
+      )
+      .thenStates({
+        "loan-1": {
+          submittedAt: Date.UTC(2011, 9, 1),
+          decided: { outcome: "declined", afterMillis: 24 * 60 * 60 * 1000 }
+        },
+        "loan-2": { submittedAt: Date.UTC(2011, 9, 1) + 1, decided: null }
+      }))
 })
 
 describe("the deciders of a loan", () => {

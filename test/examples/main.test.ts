@@ -54,6 +54,12 @@ describe("the command of the examples", () => {
       assert.include(out, "Replayed   4,459 events of 200 applications")
       assert.include(out, "4,440 of 4,459 events (99.57 %)")
       assert.match(out, /15 {2}CompleteWork +the task is not going on +loan-173709 at 10/)
+      assert.match(out, /82 {2}accepted +41\.00 %/)
+      assert.match(out, /38 {2}approved +14\.3 days +44\.8 days +70\.9 days/)
+      assert.include(
+        out,
+        "loan-funnel saw 1,074 events, loan-throughput saw 400 events: those of the log, each one once"
+      )
     }))
 
   it.live("prints the totals and the sale of the shop sample as one line", () =>
@@ -71,6 +77,27 @@ describe("the command of the examples", () => {
       assert.strictEqual(code, 0)
       assert.include(out, "Orders     84 with 1,898 lines, 18,369 pieces for GBP 37,436")
       assert.match(out, /^Oversold {3}0$/m)
+    }))
+
+  it.live("prints the read models of the retail sample as one line", () =>
+    Effect.gen(function*() {
+      const { code, err, out } = yield* run("retail", "-o", "json", "--url", "pglite:")
+      assert.deepStrictEqual([code, err, out.includes("\n")], [0, "", false])
+      const { best, customers, revenue, stock } = JSON.parse(out)
+      assert.deepStrictEqual([revenue.orders, revenue.lines, revenue.soldMills], [84, 1_898, 37_436_260])
+      assert.deepStrictEqual([stock.items, stock.sold, customers.customers], [1_008, 18_369, 70])
+      assert.strictEqual(best.days[0].sold, "33293.550")
+    }))
+
+  it.live("reports on the read models of the retail sample in words, from an embedded store of its own", () =>
+    Effect.gen(function*() {
+      const { code, out } = yield* run("retail")
+      assert.strictEqual(code, 0)
+      assert.include(out, "84 orders and 5 credit notes of 7 countries: sold GBP 37436.260, returned GBP 202.930")
+      assert.match(out, /2010-12-01 {2}Norway +1 orders +1919\.140/)
+      assert.match(out, /17021 +600 sold +-600 in all/)
+      assert.match(out, /customer-16029 +2 orders +3702\.120/)
+      assert.include(out, "retail-revenue saw 1,999 events")
     }))
 
   it.live("keeps the store that a URL names", () =>
@@ -99,7 +126,7 @@ describe("the command of the examples", () => {
       for (const args of wrong) {
         const { code, err, out } = yield* run(...args)
         assert.deepStrictEqual([code, out], [64, ""], args.join(" "))
-        assert.match(err, /^error: .+\n\nUsage: npm run -s example -- loan\|shop \[FILE\]/)
+        assert.match(err, /^error: .+\n\nUsage: npm run -s example -- loan\|shop\|retail \[FILE\]/)
       }
       const help = yield* run("--help")
       assert.strictEqual(help.code, 0)
@@ -125,10 +152,25 @@ describe("the command of the examples", () => {
           "loan",
           file("other.ndjson", line("CartFilled"))
         ]],
+        [65, "the store holds an event that the example cannot read", [
+          "retail",
+          file("broken.ndjson", line("ItemAdded").replace("loan-1", "order-1")),
+          "--url",
+          "pglite:"
+        ]],
+        [65, "the file holds nothing for this example", ["retail", file("none.ndjson", ""), "--url", "pglite:"]],
+        [64, "the store cannot hold what this example makes", ["retail", "--url", "memory:"]],
         [64, "the store's URL is not one", ["loan", "--url", "mysql://there"]]
       ] as const
       for (const [code, what, args] of cases) {
-        const ended = yield* run(...args, ...(code === 64 ? [] : ["--url", "memory:"]), "-o", "json")
+        const ended = yield* run(
+          ...args,
+          ...(args.some((arg) => arg === "--url")
+            ? []
+            : ["--url", "memory:"]),
+          "-o",
+          "json"
+        )
         assert.deepStrictEqual([ended.code, ended.out], [code, ""], ended.err)
         assert.match(ended.err, /^error: .+\n {2}why: .+\n {2}fix: .+$/)
         assert.include(ended.err, what)
