@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type ClosedLoad, measureClosedLoop } from "./closedLoop.ts"
 import { readCpu } from "./cpu.ts"
 import { freshStream, makeEvent, makeEvents, withTags } from "./events.ts"
-import type { AppendOperation, MemoryGrowth, Run } from "./protocol.ts"
+import type { AppendOperation, MemoryGrowth, ProjectionWork, Run } from "./protocol.ts"
 import { latencies, nanos, percentiles, round, summarize } from "./summary.ts"
 import { type BenchEvent, required, type Session } from "./variant.ts"
 
@@ -79,7 +79,8 @@ export interface SubscribeLoad {
 
 /**
  * Appends in an open loop, at a fixed rate whatever the answers do, and measures
- * how long after its acknowledgement each event reaches a subscriber.
+ * how long after its acknowledgement each event reaches who follows: a
+ * subscriber, or a reader of a read model.
  *
  * **Details**
  *
@@ -88,12 +89,12 @@ export interface SubscribeLoad {
  */
 export const measureSubscription = async (
   session: Session,
+  follow: Required<Session>["subscribe"],
   load: SubscribeLoad,
   serverPid: number | null
 ): Promise<Run> => {
-  const subscribe = required(session.subscribe, "subscribe")
   const ledger = makeLedger()
-  const subscription = await subscribe(ledger.delivered)
+  const subscription = await follow(ledger.delivered)
   try {
     await openLoop(session, load.perSecond, load.warmUpSeconds, ledger)
     await ledger.settled()
@@ -117,6 +118,44 @@ export const measureSubscription = async (
   } finally {
     await subscription.stop()
   }
+}
+
+/**
+ * Builds a read model of the whole log once, or as much of it as the time allows.
+ */
+export const measureProjection = async (
+  session: Session,
+  work: ProjectionWork,
+  secondsMax: number,
+  serverPid: number | null
+): Promise<Run> => {
+  const project = required(session.project, "project")
+  const signal = AbortSignal.timeout(secondsMax * 1_000)
+  let check = async (): Promise<void> => {}
+  const run = await measureBulk(async () => {
+    const projected = await project(work, signal)
+    check = projected.check
+    return projected.events
+  }, serverPid)
+  await check()
+  return run
+}
+
+/**
+ * Builds a read model anew while it is read. The memory is the most that this
+ * process ever had.
+ */
+export const measureRebuild = async (session: Session, serverPid: number | null): Promise<Run> => {
+  const rebuild = required(session.rebuild, "rebuild")
+  const watch = watchMemory()
+  const ended: { rebuilt?: Awaited<ReturnType<typeof rebuild>> } = {}
+  const run = await measureBulk(async () => {
+    ended.rebuilt = await rebuild()
+    return ended.rebuilt.events
+  }, serverPid)
+  const memory = { ...watch.result(), rssPeakMb: megabytes(process.resourceUsage().maxRSS * 1_024) }
+  await ended.rebuilt?.check()
+  return { ...run, memory, ...(ended.rebuilt === undefined ? {} : { reads: ended.rebuilt.reads }) }
 }
 
 // internal

@@ -14,13 +14,13 @@ export interface Options {
   readonly rounds: number
   readonly seconds: number
   readonly warmUpSeconds: number
-  /** Events that a read, memory, conditional or snapshot workload finds; `undefined` for the workload's own number. */
+  /** Events that a read, memory, conditional, snapshot or projection workload finds; `undefined` for the workload's own number. */
   readonly events: number | undefined
-  /** Appends a second of the subscribe workload. */
+  /** Appends a second of the subscribe and project-live workloads. */
   readonly rate: number
   /** Names of cases, `append-1@64` or `append-1` for all its concurrencies; all cases when empty. */
   readonly cases: ReadonlyArray<string>
-  /** File of the import workload. */
+  /** File of the import and rebuild-retail workloads. */
   readonly file: string | undefined
   readonly out: string | undefined
 }
@@ -50,6 +50,14 @@ Workloads:
                     snapshot and from the cache, and a state of 100 kB (ours only)
   decode            events of typed shapes, no server (ours only)
   subscribe         from acknowledgement to delivery at 1,000 appends a second (ours only)
+  project-state     a projection with states over 100,000 events, next to reading them (ours only)
+  project-table     a projection with a table over 100,000 events, one upsert an event
+  project-four      four projections over 100,000 events, next to one of them (ours only)
+  project-live      from acknowledgement to what a query of the read model shows, at
+                    1,000 appends a second (ours only)
+  rebuild-retail FILE
+                    revenue by country and day of an export of a web shop, built anew
+                    while it is read (ours only)
 
 Options:
   --peers           compare with the stores and drivers of bench/peers
@@ -61,7 +69,7 @@ Options:
   --seconds S       length of a run (3)
   --warm-up S       before each run, not measured (2)
   --events N        events that a read finds (by workload)
-  --rate N          appends a second for subscribe (1000)
+  --rate N          appends a second for subscribe and project-live (1000)
   --out FILE        store the document there instead; - stores nothing
   --help
 `
@@ -79,8 +87,9 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
       workload === undefined ? "which workload?" : `unknown workload ${workload}${nearest(workload, WORKLOADS)}`
     )
   }
-  if (workload === "import" && file === undefined) throw new UsageError("import needs a FILE")
-  const surplus = workload === "import" ? rest : positionals.slice(1)
+  const takesFile = workload === "import" || workload === "rebuild-retail"
+  if (takesFile && file === undefined) throw new UsageError(`${workload} needs a FILE`)
+  const surplus = takesFile ? rest : positionals.slice(1)
   if (surplus.length > 0) throw new UsageError(`unexpected argument ${surplus[0]}`)
   if (workload === "decode" && values.url !== undefined) throw new UsageError("decode needs no store: leave --url out")
   const chosen = chooseVariants(values.only, values.peers === true)
@@ -101,7 +110,21 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
 
 // internal
 
-const WORKLOADS = ["append", "read", "memory", "import", "subscribe", "command", "snapshot", "decode"] as const
+const WORKLOADS = [
+  "append",
+  "read",
+  "memory",
+  "import",
+  "subscribe",
+  "command",
+  "snapshot",
+  "project-state",
+  "project-table",
+  "project-four",
+  "project-live",
+  "rebuild-retail",
+  "decode"
+] as const
 
 const FLAGS = {
   peers: { type: "boolean" },

@@ -10,17 +10,29 @@ import { EventType } from "../src/event/index.ts"
  */
 export const ORDERS = "order"
 
-/**
- * The event of all the benchmarks, with its shape.
- */
-export const OrderPlaced = EventType.make("OrderPlaced", {
+const shape = {
   orderId: Schema.String,
   customer: Schema.Struct({ id: Schema.Int, name: Schema.String, email: Schema.String }),
   items: Schema.Array(Schema.Struct({ sku: Schema.String, quantity: Schema.Int, price: Schema.Finite })),
   currency: Schema.String,
   total: Schema.Finite,
   note: Schema.String
-})
+}
+
+/**
+ * The event of all the benchmarks, with its shape.
+ */
+export const OrderPlaced = EventType.make("OrderPlaced", shape)
+
+/**
+ * Every type of event that a store is filled with; all have the shape of an order.
+ */
+export const orderTypes = [
+  OrderPlaced,
+  EventType.make("OrderPaid", shape),
+  EventType.make("OrderShipped", shape),
+  EventType.make("OrderDelivered", shape)
+] as const
 
 /**
  * A command: place this order.

@@ -41,17 +41,27 @@ export type Request =
     readonly warmUpSeconds: number
     readonly seconds: number
   }
+  | { readonly _tag: "project"; readonly what: ProjectionWork; readonly secondsMax: number }
+  | {
+    readonly _tag: "projectLive"
+    readonly perSecond: number
+    readonly warmUpSeconds: number
+    readonly seconds: number
+  }
+  | { readonly _tag: "rebuild" }
   | { readonly _tag: "decode"; readonly what: DecodeName; readonly seconds: number }
   | { readonly _tag: "close" }
 
 /**
  * What is written before the first run: events in streams of a hundred, one
- * stream of so many, or a state of so many bytes.
+ * stream of so many, a state of so many bytes, or an export of the web shop and
+ * the read model of it.
  */
 export type FillRequest =
   | { readonly _tag: "fill"; readonly events: number; readonly isTagged: boolean }
   | { readonly _tag: "fillAggregate"; readonly events: number }
   | { readonly _tag: "fillState"; readonly bytes: number }
+  | { readonly _tag: "fillShop"; readonly file: string }
 
 /**
  * `plain`: events without tags; `tagged`: with tags; `conditional`: with tags
@@ -77,6 +87,15 @@ export type CommandStreams = "existing" | "fresh"
  * events after it. `stored-state`, `cached-state`: the large state itself.
  */
 export type LoadSource = "replay" | "snapshot" | "cache" | "stored-state" | "cached-state"
+
+/**
+ * What a projection makes of the whole log. `state`: orders and turnover by
+ * stream, as states; `customers`: the same by customer, of whom there are so
+ * many that hardly two events of a page have the same; `total`: the same as one
+ * state; `table`: the same by customer in a table, one upsert an event; `four`:
+ * all of them but the table, and the types counted, at the same time.
+ */
+export type ProjectionWork = "state" | "customers" | "total" | "table" | "four"
 
 /**
  * What is decoded. `flat`: a struct of eight fields. `order`: the event of the
@@ -116,8 +135,22 @@ export interface Run extends Percentiles {
   readonly memory?: MemoryGrowth
   /** Reads only, and only when it is not 0: events that the reader gave, less those that are stored. */
   readonly countOff?: number
-  /** Subscriptions only: from the call of `append`, and not from its answer, to the delivery. */
+  /** Subscriptions and read models: from the call of `append`, and not from its answer, to where it is seen. */
   readonly fromCall?: Percentiles
+  /** Rebuilds only: what readers of the model met meanwhile. */
+  readonly reads?: LiveReads
+}
+
+/**
+ * Reads of a model that is built anew.
+ */
+export interface LiveReads {
+  readonly count: number
+  /** Reads that the database refused, or that did not find the model. */
+  readonly failed: number
+  /** Reads that saw anything but the whole model. */
+  readonly wrong: number
+  readonly slowestMs: number
 }
 
 /**

@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Options } from "./options.ts"
-import type { MemoryGrowth, Percentiles, Run } from "./protocol.ts"
+import type { LiveReads, MemoryGrowth, Percentiles, Run } from "./protocol.ts"
 import type { Target } from "./target.ts"
 
 /**
@@ -31,8 +31,10 @@ export interface Result {
   readonly memory?: MemoryGrowth
   /** Events that a read gave, less those that are stored, of the run that was off most. */
   readonly countOff?: number
-  /** Subscriptions only: from the call of `append` to the delivery. */
+  /** Subscriptions and read models: from the call of `append` to where it is seen. */
   readonly fromCall?: Percentiles
+  /** Rebuilds only: of all runs. */
+  readonly reads?: LiveReads
   readonly runs: ReadonlyArray<Run>
 }
 
@@ -93,6 +95,7 @@ export const summarizeRuns = (
     ...(first?.memory === undefined ? {} : { memory: medianMemory(runs) }),
     ...(countOff === 0 ? {} : { countOff }),
     ...(first?.fromCall === undefined ? {} : { fromCall: medianFromCall(runs) }),
+    ...(first?.reads === undefined ? {} : { reads: sumReads(runs) }),
     runs
   }
 }
@@ -221,6 +224,14 @@ const medianFromCall = (runs: ReadonlyArray<Run>): Percentiles => {
   const of = (key: keyof Percentiles) => medianOf(runs, (run) => run.fromCall?.[key] ?? null)
   return { p50Ms: of("p50Ms"), p95Ms: of("p95Ms"), p99Ms: of("p99Ms"), maxMs: of("maxMs") }
 }
+
+const sumReads = (runs: ReadonlyArray<Run>): LiveReads =>
+  runs.flatMap(({ reads }) => reads === undefined ? [] : [reads]).reduce((sum, reads) => ({
+    count: sum.count + reads.count,
+    failed: sum.failed + reads.failed,
+    wrong: sum.wrong + reads.wrong,
+    slowestMs: Math.max(sum.slowestMs, reads.slowestMs)
+  }))
 
 const versions = (options: Options, target: Target): Readonly<Record<string, string>> => {
   const ours = ["effect", "@effect/sql-pg", ...(target.kind === "pglite" ? ["@electric-sql/pglite"] : [])]

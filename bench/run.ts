@@ -3,7 +3,7 @@
  */
 import { startWorker, type Worker } from "./host.ts"
 import type { Options } from "./options.ts"
-import type { Request, Run } from "./protocol.ts"
+import type { FillRequest, Request, Run } from "./protocol.ts"
 import { type Failure, type Result, summarizeRuns } from "./report.ts"
 import type { Target } from "./target.ts"
 import { OURS, type VariantInfo } from "./variant.ts"
@@ -86,9 +86,7 @@ const openStall = async (
   const prepare = async () => {
     await desk.moveTo(await target.create(name))
     if (one.fill === undefined) return
-    progress(
-      `  ${variant.name}: writing ${"bytes" in one.fill ? `${one.fill.bytes} bytes` : `${one.fill.events} events`}`
-    )
+    progress(`  ${variant.name}: writing ${describeFill(one.fill)}`)
     await desk.ask(one.fill)
     await desk.rest()
   }
@@ -116,6 +114,9 @@ const openStall = async (
     close
   }
 }
+
+const describeFill = (fill: FillRequest): string =>
+  fill._tag === "fillShop" ? fill.file : "bytes" in fill ? `${fill.bytes} bytes` : `${fill.events} events`
 
 /** A variant's process and the store that is open in it. */
 interface Desk {
@@ -164,11 +165,17 @@ const makeDesk = (variant: VariantInfo, target: Target, connections: number): De
 
 /** Compares what a reader gave with what is stored. Where a peer is off it is told; ours must not be. */
 const withCountOff = (one: Case, lane: Lane, run: Run): Run => {
-  const isRead = lane.request._tag === "readAll" || lane.request._tag === "readMemory"
+  const isOurs = lane.variant.name === OURS
+  const { _tag } = lane.request
+  // a peer's projection may be stopped before it is through
+  const isRead = _tag === "readAll" || _tag === "readMemory" || (_tag === "project" && isOurs)
   const stored = isRead && one.fill?._tag === "fill" ? one.fill.events : run.events
   const countOff = run.events - stored
+  if (run.reads !== undefined && run.reads.failed + run.reads.wrong > 0) {
+    throw new Error(`of ${run.reads.count} reads ${run.reads.failed} failed and ${run.reads.wrong} saw half a model`)
+  }
   if (countOff === 0) return run
-  if (lane.variant.name === OURS) throw new Error(`read ${run.events} events where ${stored} are`)
+  if (isOurs) throw new Error(`read ${run.events} events where ${stored} are`)
   return { ...run, countOff }
 }
 
@@ -199,7 +206,9 @@ const describe = (lane: Lane, run: Run): string => {
     `${run.opsPerSecond.toFixed(0)} ops/s,`,
     run.p50Ms === null ? "" : `p50 ${run.p50Ms} ms, p99 ${run.p99Ms} ms,`,
     `client ${run.clientCpuMicrosPerOp} us/op, server ${run.serverCpuMicrosPerOp ?? "-"} us/op`,
-    run.memory === undefined ? "" : `RSS +${run.memory.rssGrowthMb} MB`,
+    run.memory === undefined ? "" : `RSS +${run.memory.rssGrowthMb} to ${run.memory.rssPeakMb} MB`,
+    run.reads === undefined ? "" : `${run.seconds} s, ${run.reads.count} reads, ${run.reads.failed} FAILED,`,
+    run.reads === undefined ? "" : `${run.reads.wrong} WRONG`,
     run.countOff === undefined ? "" : `EVENTS OFF BY ${run.countOff}`,
     run.errors === 0 ? "" : `${run.errors} ERRORS`
   ]

@@ -2,7 +2,7 @@
  * What the benchmarks ask of a store, ours or a peer.
  */
 import type { Order } from "./orders.ts"
-import type { LoadSource } from "./protocol.ts"
+import type { LiveReads, LoadSource, ProjectionWork } from "./protocol.ts"
 
 /**
  * A store under test: knows how to make its tables and how to open itself.
@@ -38,7 +38,25 @@ export interface Session {
   readonly fillState?: (bytes: number) => Promise<void>
   /** Returns what loads one of the two, each time as the source says. */
   readonly openLoad?: (source: LoadSource) => Promise<() => Promise<void>>
+  /** Builds a read model of the whole log, a new one each time; stops between two batches when it is told to. */
+  readonly project?: (work: ProjectionWork, signal: AbortSignal) => Promise<Projected>
+  /** Keeps a read model with a row an event; calls back for each event that a query of it shows. */
+  readonly followReadModel?: (onEvent: (id: string) => void) => Promise<Subscription>
+  /** Imports an export of the web shop, and builds the revenue by country and day. */
+  readonly fillShop?: (file: string) => Promise<void>
+  /** Builds it anew while it is read, and has readers see the new one. */
+  readonly rebuild?: () => Promise<Projected & { readonly reads: LiveReads }>
   readonly close: () => Promise<void>
+}
+
+/**
+ * A read model that was built.
+ */
+export interface Projected {
+  /** Events of the log that it has seen. */
+  readonly events: number
+  /** Compares it with the log; throws when it is not what it should be. Not measured. */
+  readonly check: () => Promise<void>
 }
 
 /**
@@ -83,6 +101,8 @@ export interface VariantInfo {
   readonly canReadAll: boolean
   /** Whether it brings what carries out commands. */
   readonly canCommand: boolean
+  /** Whether it brings, or somebody would write in an hour, what fills a table from the log. */
+  readonly canProject: boolean
 }
 
 /**
@@ -94,36 +114,61 @@ export const OURS = "ours"
  * All variants, ours first.
  */
 export const variants: ReadonlyArray<VariantInfo> = [
-  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true, canCommand: true },
-  { name: "naive-pg", module: "variants/naivePg.ts", packages: ["pg"], canReadAll: true, canCommand: false },
-  { name: "naive-pg-named", module: "variants/naivePgNamed.ts", packages: ["pg"], canReadAll: true, canCommand: false },
+  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true, canCommand: true, canProject: true },
+  {
+    name: "naive-pg",
+    module: "variants/naivePg.ts",
+    packages: ["pg"],
+    canReadAll: true,
+    canCommand: false,
+    canProject: true
+  },
+  {
+    name: "naive-pg-named",
+    module: "variants/naivePgNamed.ts",
+    packages: ["pg"],
+    canReadAll: true,
+    canCommand: false,
+    canProject: false
+  },
   {
     name: "naive-postgresjs",
     module: "variants/naivePostgresJs.ts",
     packages: ["postgres"],
     canReadAll: true,
-    canCommand: false
+    canCommand: false,
+    canProject: false
   },
   {
     name: "emmett",
     module: "variants/emmett.ts",
     packages: ["@event-driven-io/emmett", "@event-driven-io/emmett-postgresql"],
     canReadAll: true,
-    canCommand: true
+    canCommand: true,
+    canProject: true
   },
   {
     name: "castore",
     module: "variants/castore.ts",
     packages: ["@castore/event-storage-adapter-postgres"],
     canReadAll: false,
-    canCommand: false
+    canCommand: false,
+    canProject: false
   },
   {
     name: "message-db",
     module: "variants/messageDb.ts",
     packages: ["@eventide/message-db", "pg"],
     canReadAll: true,
-    canCommand: false
+    canCommand: false,
+    canProject: false
   },
-  { name: "act-pg", module: "variants/actPg.ts", packages: ["@rotorsoft/act-pg"], canReadAll: true, canCommand: false }
+  {
+    name: "act-pg",
+    module: "variants/actPg.ts",
+    packages: ["@rotorsoft/act-pg"],
+    canReadAll: true,
+    canCommand: false,
+    canProject: false
+  }
 ]

@@ -5,7 +5,16 @@
  * Arguments: module of the variant, process id of the server or `-`.
  */
 import { measureCommands, measureLoads } from "./commands.ts"
-import { fill, measureAppends, measureImport, measureMemory, measureReadAll, measureSubscription } from "./measure.ts"
+import {
+  fill,
+  measureAppends,
+  measureImport,
+  measureMemory,
+  measureProjection,
+  measureReadAll,
+  measureRebuild,
+  measureSubscription
+} from "./measure.ts"
 import type { Request, Response, Run } from "./protocol.ts"
 import { required, type Session, type Variant } from "./variant.ts"
 
@@ -40,12 +49,26 @@ const handle = async (request: Request): Promise<Run | undefined> => {
     case "import":
       return await measureImport(opened(), request.file, serverPid)
     case "subscribe":
-      return await measureSubscription(opened(), request, serverPid)
+      return await measureSubscription(opened(), required(opened().subscribe, "subscribe"), request, serverPid)
+    case "project":
+      return await measureProjection(opened(), request.what, request.secondsMax, serverPid)
+    case "projectLive":
+      return await measureSubscription(
+        opened(),
+        required(opened().followReadModel, "followReadModel"),
+        request,
+        serverPid
+      )
+    case "rebuild":
+      return await measureRebuild(opened(), serverPid)
     case "fillAggregate":
       await required(opened().fillAggregate, "fillAggregate")(request.events)
       return undefined
     case "fillState":
       await required(opened().fillState, "fillState")(request.bytes)
+      return undefined
+    case "fillShop":
+      await required(opened().fillShop, "fillShop")(request.file)
       return undefined
     case "command":
       return await measureCommands(opened(), request, serverPid)

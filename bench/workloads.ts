@@ -8,6 +8,7 @@ import {
   DECODES,
   type FillRequest,
   type LoadSource,
+  type ProjectionWork,
   type Request
 } from "./protocol.ts"
 import { OURS, type VariantInfo } from "./variant.ts"
@@ -89,6 +90,37 @@ const allCases = (options: Options): ReadonlyArray<Case> => {
       return commandCases(options)
     case "snapshot":
       return snapshotCases(options)
+    case "project-state":
+      return [projectCase(options, "project-state", [
+        ...oursOnly(options, "project-state", { _tag: "readAll" }, "read"),
+        ...projectLanes(options, "project-state", ["state", "total", "customers"])
+      ])]
+    case "project-table":
+      return [projectCase(
+        options,
+        "project-table",
+        options.variants.filter(({ canProject }) => canProject)
+          .map((variant) => laneOf("project-table", variant, projectRequest("table")))
+      )]
+    case "project-four":
+      return [projectCase(options, "project-four", projectLanes(options, "project-four", ["state", "four"]))]
+    case "project-live":
+      return [{
+        ...base("project-live", 1),
+        lanes: oursOnly(options, "project-live", {
+          _tag: "projectLive",
+          perSecond: options.rate,
+          warmUpSeconds: options.warmUpSeconds,
+          seconds: options.seconds
+        })
+      }]
+    case "rebuild-retail":
+      return [{
+        ...base("rebuild-retail", 1),
+        fill: { _tag: "fillShop", file: options.file ?? "" },
+        freshProcess: true,
+        lanes: oursOnly(options, "rebuild-retail", { _tag: "rebuild" })
+      }]
     case "decode":
       return decodeCases(options)
     case "subscribe":
@@ -208,6 +240,26 @@ const snapshotCases = (options: Options): ReadonlyArray<Case> => {
     }
   ]
 }
+
+const PROJECT_EVENTS = 100_000
+
+/** A projection that is slower than this is measured by how far it has come. */
+const PROJECT_SECONDS_MAX = 20
+
+const projectCase = (options: Options, workload: string, lanes: ReadonlyArray<Lane>): Case => ({
+  ...base(workload, 1),
+  fill: { _tag: "fill", events: options.events ?? PROJECT_EVENTS, isTagged: false },
+  discardedRuns: 1,
+  lanes
+})
+
+const projectLanes = (
+  options: Options,
+  workload: string,
+  works: ReadonlyArray<ProjectionWork>
+): ReadonlyArray<Lane> => works.flatMap((what) => oursOnly(options, workload, projectRequest(what), what))
+
+const projectRequest = (what: ProjectionWork): Request => ({ _tag: "project", what, secondsMax: PROJECT_SECONDS_MAX })
 
 const decodeCases = (options: Options): ReadonlyArray<Case> =>
   DECODES.map((what) => ({

@@ -2,10 +2,20 @@
  * `@event-driven-io/emmett-postgresql` with its own pool; reads with its
  * `readMessagesBatch`, as its consumers do, in pages of 1,000.
  */
-import { type Account, addOrder, isAcceptable, NO_ORDERS, type Order, OrderPlaced, ORDERS } from "../orders.ts"
+import {
+  type Account,
+  addOrder,
+  isAcceptable,
+  NO_ORDERS,
+  type Order,
+  OrderPlaced,
+  ORDERS,
+  orderTypes
+} from "../orders.ts"
 import { load } from "../peers/load.ts"
-import type { Variant } from "../variant.ts"
-import { makePool, PAGE_EVENTS, type Pool } from "./pg.ts"
+import { checkSpending, countSpending, SPENDING_COLUMNS, upsertSpending } from "../spending.ts"
+import type { Projected, Variant } from "../variant.ts"
+import { makePool, PAGE_EVENTS, type Pool, withPool } from "./pg.ts"
 
 interface Store {
   readonly appendToStream: (
@@ -32,6 +42,25 @@ interface Emmett {
   }>
 }
 
+interface Consumers {
+  readonly postgreSQLEventStoreConsumer: (options: {
+    readonly connectionString: string
+    readonly pool: Dumbo
+    readonly stopWhen: { readonly noMessagesLeft: true }
+    readonly pulling: { readonly batchSize: number; readonly pullingFrequencyInMs: number }
+  }) => {
+    readonly projector: (options: { readonly projection: unknown; readonly processorId: string }) => unknown
+    readonly start: () => Promise<void>
+    readonly stop: () => Promise<void>
+  }
+  readonly postgreSQLRawSQLProjection: (options: {
+    readonly name: string
+    readonly canHandle: ReadonlyArray<string>
+    readonly init: () => unknown
+    readonly evolve: (event: { readonly data: Order["data"] }) => unknown
+  }) => unknown
+}
+
 interface Commands {
   readonly CommandHandler: (rules: {
     readonly initialState: () => Account
@@ -50,6 +79,7 @@ interface Dumbo {
 }
 
 interface DumboModule {
+  readonly sql: (text: string, ...parameters: ReadonlyArray<unknown>) => unknown
   readonly dumbo: (options: { readonly connectionString: string; readonly pool: Pool }) => Dumbo
 }
 
@@ -108,9 +138,55 @@ const variant: Variant = {
           throw new Error(`the state of ${id} holds ${newState.orders} orders`)
         }
       },
+      project: (work, signal) => {
+        if (work !== "table") throw new Error(`this variant has no projection ${work}`)
+        return fillTable(url, pooled, signal)
+      },
       close
     }
   }
 }
 
 export default variant
+
+// internal
+
+/** Its consumer, with its projection of raw SQL: all statements of a message, and its checkpoint, in turn. */
+const fillTable = async (url: string, pool: Dumbo, signal: AbortSignal): Promise<Projected> => {
+  const { postgreSQLEventStoreConsumer, postgreSQLRawSQLProjection } = await load<Consumers>(
+    "@event-driven-io/emmett-postgresql"
+  )
+  const { sql } = await load<DumboModule>("@event-driven-io/dumbo")
+  const table = `spending_${++tables}`
+  const upsert = upsertSpending(table, "%s", "%s")
+  let events = 0
+  const consumer = postgreSQLEventStoreConsumer({
+    connectionString: url,
+    pool,
+    stopWhen: { noMessagesLeft: true },
+    // by default 100 messages, and a pause of 50 ms after each batch
+    pulling: { batchSize: PAGE_EVENTS, pullingFrequencyInMs: 1 }
+  })
+  consumer.projector({
+    processorId: table,
+    projection: postgreSQLRawSQLProjection({
+      name: table,
+      canHandle: orderTypes.map(({ name }) => name),
+      init: () => sql(`CREATE TABLE ${table} (${SPENDING_COLUMNS})`),
+      evolve: ({ data }) => {
+        events++
+        return sql(upsert, data.customer.id, data.total)
+      }
+    })
+  })
+  const stop = () => void consumer.stop()
+  signal.addEventListener("abort", stop)
+  await consumer.start()
+  signal.removeEventListener("abort", stop)
+  const check = async () =>
+    checkSpending((await withPool({ connectionString: url }, (pg) => pg.query(countSpending(table)))).rows[0], events)
+  return { events, check }
+}
+
+/** How many read models this process has filled. */
+let tables = 0

@@ -11,6 +11,8 @@ import { OrderPlaced, ORDERS } from "../orders.ts"
 import type { Session, Variant } from "../variant.ts"
 import { makePlaceOrder, openScope } from "./oursCommands.ts"
 import { fillAggregate, fillState, openLoad } from "./oursLoads.ts"
+import { followReadModel, project } from "./oursProjections.ts"
+import { fillShop, rebuild } from "./oursShop.ts"
 
 const open = async (url: string): Promise<Session> => {
   const runtime = ManagedRuntime.make(layerUrl(url))
@@ -68,6 +70,13 @@ const open = async (url: string): Promise<Session> => {
       const load = await runtime.runPromise(Scope.provide(openLoad(source), scope))
       return () => Effect.runPromise(load)
     },
+    project: (work, signal) => runtime.runPromise(project(url, work), { signal }),
+    followReadModel: async (onEvent) => {
+      const fiber = runtime.runFork(followReadModel(url, onEvent))
+      return { stop: () => Effect.runPromise(Fiber.interrupt(fiber)) }
+    },
+    fillShop: (file) => runtime.runPromise(fillShop(url, file)),
+    rebuild: () => runtime.runPromise(rebuild(url)),
     close: async () => {
       await closeScope()
       await runtime.dispose()
