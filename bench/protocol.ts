@@ -93,9 +93,10 @@ export type LoadSource = "replay" | "snapshot" | "cache" | "stored-state" | "cac
  * stream, as states; `customers`: the same by customer, of whom there are so
  * many that hardly two events of a page have the same; `total`: the same as one
  * state; `table`: the same by customer in a table, one upsert an event; `four`:
- * all of them but the table, and the types counted, at the same time.
+ * four like `state` at the same time; `mixed`: `state`, `customers`, `total` and
+ * the types counted at the same time.
  */
-export type ProjectionWork = "state" | "customers" | "total" | "table" | "four"
+export type ProjectionWork = "state" | "customers" | "total" | "table" | "four" | "mixed"
 
 /**
  * What is decoded. `flat`: a struct of eight fields. `order`: the event of the

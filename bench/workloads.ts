@@ -103,7 +103,13 @@ const allCases = (options: Options): ReadonlyArray<Case> => {
           .map((variant) => laneOf("project-table", variant, projectRequest("table")))
       )]
     case "project-four":
-      return [projectCase(options, "project-four", projectLanes(options, "project-four", ["state", "four"]))]
+      return [
+        projectCase(
+          options,
+          "project-four",
+          projectLanes(options, "project-four", ["state", "four", "customers", "mixed"])
+        )
+      ]
     case "project-live":
       return [{
         ...base("project-live", 1),

@@ -22,9 +22,9 @@ export const project = (
   work: ProjectionWork
 ): Effect.Effect<Projected, unknown, EventStore | CheckpointStore> =>
   Effect.gen(function*() {
-    const version = yield* nextVersion(work === "four" ? "state" : work)
+    const version = yield* nextVersion
     if (work === "table") return yield* projectTable(url, version)
-    const made = work === "four" ? FOUR.map((make) => make(version)) : [STATES[work](version)]
+    const made = STATES[work].map((make) => make(version))
     const checkpoints = yield* Effect.forEach(yield* ProjectionRunner.runAllOnce(made), Effect.fromResult)
     const context = yield* Effect.context<EventStore | CheckpointStore>()
     return {
@@ -43,7 +43,7 @@ export const followReadModel = (
 ): Effect.Effect<never, unknown, EventStore | CheckpointStore> =>
   Effect.gen(function*() {
     const sql = yield* openSql(url)
-    const version = yield* nextVersion(BOOK)
+    const version = yield* nextVersion
     const projection = orderBook(version)
     yield* Effect.forkScoped(ProjectionRunner.run(projection))
     const { position } = yield* (yield* EventStore).head
@@ -72,11 +72,10 @@ export const openSql = (url: string): Effect.Effect<PgClient.PgClient, unknown, 
 // internal
 
 /** Says which version of a projection no run has built yet. */
-const nextVersion = (name: string): Effect.Effect<number, unknown, CheckpointStore> =>
-  Effect.map(
-    CheckpointStore.use((store) => store.list),
-    (known) => Math.max(0, ...known.filter((record) => record.name === name).map(({ version }) => version)) + 1
-  )
+const nextVersion: Effect.Effect<number, unknown, CheckpointStore> = Effect.map(
+  CheckpointStore.use((store) => store.list),
+  (known) => Math.max(0, ...known.map(({ version }) => version)) + 1
+)
 
 /** Pause of a reader that found nothing new: adds at most so much to a latency. */
 const LOOK_AGAIN = Duration.millis(1)
@@ -107,16 +106,19 @@ const turnover = (
   })
 }
 
-const STATES = {
-  state: turnover("state", (event) => event.streamId),
-  customers: turnover("customers", (event) => `customer-${event.data.customer.id}`),
-  total: turnover("total", undefined)
+const byStream = (name: string) => turnover(name, (event) => event.streamId)
+const byCustomer = turnover("customers", (event) => `customer-${event.data.customer.id}`)
+const ofAll = turnover("total", undefined)
+const byType = turnover("types", (event) => event.type)
+
+/** What is run together for each work that keeps states. */
+const STATES: Record<Exclude<ProjectionWork, "table">, ReadonlyArray<ReturnType<typeof turnover>>> = {
+  state: [byStream("state")],
+  customers: [byCustomer],
+  total: [ofAll],
+  four: ["first", "second", "third", "fourth"].map(byStream),
+  mixed: [byStream("state"), byCustomer, ofAll, byType]
 }
-
-/** Of the orders of each type. */
-const types = turnover("types", (event) => event.type)
-
-const FOUR = [STATES.state, STATES.customers, STATES.total, types]
 
 /** All states together hold every event once. */
 const checkStates = (projection: StateProjection<typeof Turnover.Type>) =>
