@@ -6,6 +6,7 @@
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { isCheckpoint } from "../projection/EventReplay.ts"
 import type { Verification } from "../projection/ProjectionControl.ts"
 import type { Follower } from "../projection/Reactor.ts"
 import { CliFailure } from "./CliFailure.ts"
@@ -101,7 +102,14 @@ export const resetCommand = Effect.fnUntraced(function*(input: ResetInput, setti
     const host = yield* openHost(settings, code)
     const follower = yield* chooseFollower(input.name, Option.getOrUndefined(input.projectionVersion), code, host)
     const what = `empty ${yield* describe(follower, code, host)}`
-    if (input.dryRun) return yield* out.data(`would ${what}; nothing was written\n`)
+    if (input.dryRun) {
+      const { name, version } = follower
+      return yield* out.data(
+        settings.output === "table"
+          ? `would ${what}; nothing was written\n`
+          : `${JSON.stringify({ name, version, isDryRun: true, what })}\n`
+      )
+    }
     yield* confirm(what, follower.name, settings, "projection")
     yield* host.run(host.library.ProjectionControl.reset(follower, { force: input.force }))
     const { name, version } = follower
@@ -126,7 +134,7 @@ const chooseVerified = Effect.fnUntraced(function*(
     const chosen = yield* Effect.forEach([...new Set(names)], (name) => chooseFollower(name, version, code, host))
     return { chosen, unknown: [] }
   }
-  const records = yield* host.run(host.checkpoints.list)
+  const records = (yield* host.run(host.checkpoints.list)).filter((record) => !isCheckpoint(record))
   const known = [...code.builtIns, ...code.followers]
   const isOf = (record: typeof records[number]) => (follower: Follower<unknown>) =>
     follower.name === record.name && follower.version === record.version

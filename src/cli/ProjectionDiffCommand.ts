@@ -97,6 +97,12 @@ const print = Effect.fnUntraced(function*(found: Difference, settings: Settings)
   }
   const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
   yield* out.data(renderPairs([["before", describe(found.before)], ["after", describe(found.after)]], style))
+  const beside = [
+    ["tables only before", found.tablesOnlyBefore.map(printable).join(", ")],
+    ["tables only after", found.tablesOnlyAfter.map(printable).join(", ")]
+  ] as const
+  const missing = beside.filter(([, names]) => names !== "")
+  if (missing.length > 0) yield* out.data(`\n${renderPairs(missing, style)}`)
   yield* out.data(`\n${renderParts(found.parts, style)}`)
   for (const part of found.parts) {
     if (part.samples.length > 0) yield* out.data(`\n${renderSamples(part, style)}`)

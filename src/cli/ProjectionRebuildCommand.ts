@@ -19,7 +19,13 @@ import { confirm } from "./internal/confirm.ts"
 import { styleOf } from "./internal/eventTable.ts"
 import { loadProjectionCode } from "./internal/projectionCode.ts"
 import { openHost, type ProjectionHost } from "./internal/projectionHost.ts"
-import { type AnyOfInput, builtInCode, chooseFollowers, recordsOf } from "./internal/projectionNames.ts"
+import {
+  type AnyOfInput,
+  builtInCode,
+  chooseFollowers,
+  recordsOf,
+  unknownProjection
+} from "./internal/projectionNames.ts"
 import { makeWatch } from "./internal/projectionWatch.ts"
 import { Out } from "./Out.ts"
 import { makeProgress } from "./Progress.ts"
@@ -251,25 +257,25 @@ const printPlan = Effect.fnUntraced(function*(
   { keepOld }: RebuildInput,
   settings: Settings
 ) {
-  const out = yield* Out
-  const { position } = yield* host.run(host.store.head)
-  for (const { name, version } of chosen) {
-    const builds = yield* host.run(host.checkpoints.listBuilds(name))
-    const live = builds.find(({ isLive }) => isLive)
-    if (settings.output !== "table") {
-      yield* out.data(`${JSON.stringify({ name, version, way, head: position, builds: builds.map(toJson) })}\n`)
-      continue
-    }
-    const place = live === undefined ? "nothing, it never ran" : `version ${live.version}, build ${live.build}`
-    const kept = duration(Option.match(keepOld, { onNone: () => DAY_MILLIS, onSome: Duration.toMillis }))
-    yield* out.data(
-      `would ${PLANS[way]} ${printable(name)}, version ${version}, up to position ${
-        count(position)
-      }; live now: ${place}${
-        way === "inPlace" || way === "noSwap" ? "" : `, then kept for ${kept}`
-      }; nothing was written\n`
-    )
-  }
+  const { position: head } = yield* host.run(host.store.head)
+  const kept = duration(Option.match(keepOld, { onNone: () => DAY_MILLIS, onSome: Duration.toMillis }))
+  const plans = yield* Effect.forEach(
+    chosen,
+    ({ name, version }) =>
+      Effect.map(host.run(host.checkpoints.listBuilds(name)), (builds) => ({ name, version, builds }))
+  )
+  yield* printAll(
+    plans.map(({ builds, name, version }) => ({ name, version, way, head, builds: builds.map(toJson) })),
+    "projections",
+    ({ builds, name, version }) => {
+      const live = builds.find(({ isLive }) => isLive)
+      const place = live === undefined ? "nothing, it never ran" : `version ${live.version}, build ${live.build}`
+      const end = way === "inPlace" || way === "noSwap" || live === undefined ? "" : `, then kept for ${kept}`
+      return `would ${PLANS[way]} ${printable(name)}, version ${version}, up to position ${count(head)}; ` +
+        `live now: ${place}${end}; nothing was written\n`
+    },
+    settings
+  )
 })
 
 const DAY_MILLIS = 86_400_000
@@ -291,51 +297,98 @@ const toJson = ({ createdAt, keepUntil, retiredAt, ...build }: ProjectionBuild) 
   keepUntil: keepUntil === undefined ? null : DateTime.formatIso(keepUntil)
 })
 
-/** Needs no code. */
+/** Needs no code. The builds of all versions, unless one is asked for: a new one is not live yet. */
 const cancel = Effect.fnUntraced(function*(input: RebuildInput, settings: Settings) {
   const { cancel } = yield* Effect.promise(() => import("../projection/ProjectionRebuild.ts"))
-  const out = yield* Out
   yield* Effect.gen(function*() {
-    for (const { name, version } of yield* recordsOf(input, yield* builtInCode)) {
-      if (input.dryRun) {
-        const builds = yield* (yield* CheckpointStore).listBuilds(name)
-        const building = builds.filter((build) => build.version === version && build.status === "building")
-        yield* out.data(`would remove ${count(building.length)} builds of ${printable(name)}; nothing was written\n`)
-        continue
+    const cancelled: Array<Cancelled> = []
+    for (const name of new Set(input.names)) {
+      const builds = yield* unfinishedOf(name, input.projectionVersion)
+      if (builds.length > 0 && !input.dryRun) {
+        const which = builds.map(({ build, version }) => `version ${version}, build ${build}`).join("; ")
+        yield* confirm(`remove what was built of ${printable(name)}: ${which}`, name, settings, "projection")
       }
-      const removed = yield* cancel({ name, version })
-      yield* out.data(
-        settings.output === "table"
-          ? `${printable(name)}: ${count(removed)} builds removed; what is live was not touched\n`
-          : `${JSON.stringify({ name, version, removed })}\n`
-      )
+      const versions = [...new Set(builds.map(({ version }) => version))]
+      const counts = input.dryRun
+        ? [builds.length]
+        : yield* Effect.forEach(versions, (version) => cancel({ name, version }))
+      cancelled.push({ name, versions, removed: counts.reduce((sum, each) => sum + each, 0) })
     }
+    yield* printAll(
+      cancelled.map((each) => ({ ...each, isDryRun: input.dryRun })),
+      "projections",
+      ({ name, removed }) =>
+        input.dryRun
+          ? `would remove ${count(removed)} builds of ${printable(name)}; nothing was written\n`
+          : `${printable(name)}: ${count(removed)} builds removed; what is live was not touched\n`,
+      settings
+    )
   }).pipe(withStore(settings, "read"))
+})
+
+interface Cancelled {
+  readonly name: string
+  readonly versions: ReadonlyArray<number>
+  readonly removed: number
+}
+
+const unfinishedOf = Effect.fnUntraced(function*(name: string, version: RebuildInput["projectionVersion"]) {
+  const builds = yield* CheckpointStore.use((store) => store.listBuilds(name))
+  if (builds.length === 0) return yield* unknownProjection(name, yield* builtInCode)
+  return builds.filter((build) =>
+    (build.status === "building" || build.status === "removing") &&
+    (Option.isNone(version) || version.value === build.version)
+  )
 })
 
 /** Needs no code, and no names: then it is those of all. */
 const dropRetired = Effect.fnUntraced(function*(input: RebuildInput, settings: Settings) {
   const { dropRetired } = yield* Effect.promise(() => import("../projection/ProjectionRebuild.ts"))
-  const out = yield* Out
   yield* Effect.gen(function*() {
-    if (input.dryRun) {
-      const builds = yield* (yield* CheckpointStore).listBuilds()
-      const expired = builds.filter(({ isExpired, name }) =>
-        isExpired && (input.names.length === 0 || input.names.includes(name))
-      )
-      return yield* out.data(`would remove ${count(expired.length)} builds; nothing was written\n`)
-    }
-    const names = input.names.length === 0
+    const names: ReadonlyArray<string | undefined> = input.names.length === 0
       ? [undefined]
       : (yield* recordsOf(input, yield* builtInCode)).map((each) => each.name)
-    for (const name of names) {
-      for (const { build, outcome } of yield* dropRetired({ name })) {
-        yield* out.data(
-          settings.output === "table"
-            ? `${printable(build.name)}, version ${build.version}, build ${build.build}: ${outcome}\n`
-            : `${JSON.stringify({ ...build, outcome })}\n`
-        )
-      }
+    const dropped: Array<Gone> = []
+    for (const name of names) dropped.push(...(input.dryRun ? yield* expiredOf(name) : yield* dropRetired({ name })))
+    yield* printAll(
+      dropped.map(({ build, outcome }) => ({ ...build, outcome })),
+      "builds",
+      ({ build, name, outcome, version }) => `${printable(name)}, version ${version}, build ${build}: ${outcome}\n`,
+      settings
+    )
+    if (!settings.quiet) {
+      const words = input.dryRun ? `would remove ${count(dropped.length)} builds; nothing was written` : undefined
+      const nothing = dropped.length === 0 ? "no build has been kept for as long as it should be" : undefined
+      const note = words ?? nothing
+      if (note !== undefined) yield* (yield* Out).note(`${note}\n`)
     }
   }).pipe(withStore(settings, "read"))
+})
+
+/** A build, and what became of it or would. */
+interface Gone {
+  readonly build: BuildKey
+  readonly outcome: string
+}
+
+const expiredOf = (name: string | undefined) =>
+  Effect.map(
+    CheckpointStore.use((store) => store.listBuilds(name)),
+    (builds) =>
+      builds.filter(({ isExpired, status }) => isExpired || status === "removing").map((found) => ({
+        build: { name: found.name, version: found.version, build: found.build },
+        outcome: "would be removed"
+      }))
+  )
+
+/** One document, or one a line, for machines; a line of words for people. */
+const printAll = Effect.fnUntraced(function*<A>(
+  all: ReadonlyArray<A>,
+  name: string,
+  render: (each: A) => string,
+  settings: Settings
+) {
+  const out = yield* Out
+  if (settings.output === "json") return yield* out.data(`${JSON.stringify({ [name]: all })}\n`)
+  for (const each of all) yield* out.data(settings.output === "table" ? render(each) : `${JSON.stringify(each)}\n`)
 })

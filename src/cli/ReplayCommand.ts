@@ -271,7 +271,8 @@ const toFollower = Effect.fnUntraced(
     )
     if (!settings.quiet) {
       yield* out.note(
-        `nobody sees it; to read it: event-store projection show ${printable(name)} --build ${build}\n` +
+        `nobody sees it; to read it: event-store projection show ${printable(name)} ` +
+          `--projection-version ${version} --build ${build}\n` +
           `to remove it: event-store projection rebuild ${printable(name)} --cancel\n`
       )
     }

@@ -33,7 +33,7 @@ export interface RunnerOptions {
   readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
   /** Name of the runner, unique to it; a new one when absent. */
   readonly owner?: string | undefined
-  /** Is told how far a run has come, at most four times a second for each slice, and when it has caught up. */
+  /** Is told how far a run has come, at most four times a second for each slice, and when it has caught up; the run waits for it. */
   readonly onProgress?: ((progress: ProjectionProgress) => Effect.Effect<void>) | undefined
 }
 

@@ -33,13 +33,26 @@ const suite = (storage: string, store: Store, hasTables: boolean) =>
         expect(yield* json([...rebuild, "--no-swap", ...config])).toMatchObject({
           projections: [{ build: 3, replaced: [] }]
         })
-        expect(yield* json([...rebuild, "--cancel", ...without])).toMatchObject({ name: "total", removed: 1 })
+        expect(yield* cli([...rebuild, "--cancel", ...without])).toMatchObject({ code: 6, out: "" })
+        expect(yield* json([...rebuild, "--cancel", "--dry-run", ...without])).toMatchObject({
+          projections: [{ name: "total", removed: 1, isDryRun: true }]
+        })
+        expect(yield* json([...rebuild, "--cancel", "--yes", ...without])).toMatchObject({
+          projections: [{ name: "total", removed: 1 }]
+        })
+        expect(yield* json([...rebuild, "--cancel", ...without])).toMatchObject({ projections: [{ removed: 0 }] })
+        // a version that is not live yet
+        yield* json(["projection", "rebuild", "countries", "--no-swap", ...config])
+        expect(yield* json(["projection", "rebuild", "countries", "--cancel", "--yes", ...without])).toMatchObject({
+          projections: [{ name: "countries", versions: [2], removed: 1 }]
+        })
+        expect(yield* cli(["projection", "rebuild", "nobody", "--cancel", "--yes"])).toMatchObject({ code: 3, out: "" })
         yield* json([...rebuild, "--no-swap", ...config])
         expect(yield* json([...rebuild, "--swap", "--keep-old", "1s", ...config])).toMatchObject({
           projections: [{ replaced: [{ version: 1, build: 1 }] }]
         })
         expect((yield* cli([...rebuild, "--drop-retired", "--dry-run", ...without])).out).toMatch(
-          /would remove \d builds/
+          /^(total, version 1, build \d: would be removed\n)*$/
         )
         expect((yield* cli([...rebuild, "--drop-retired", ...without])).code).toBe(0)
 
@@ -63,7 +76,7 @@ const suite = (storage: string, store: Store, hasTables: boolean) =>
           parts: [{ name: "states", same: 1, changed: 0 }]
         })
 
-        yield* cli(["projection", "rebuild", "total", "--cancel"])
+        yield* cli(["projection", "rebuild", "total", "--cancel", "--yes"])
         yield* json(["event", "replay", "--into", "projection:total", "--to", "1", ...config, "-q"])
         const { code, err, out } = yield* cli(["projection", "diff", "total", ...config, "--json"])
         expect(code).toBe(2)
@@ -110,7 +123,10 @@ const suite = (storage: string, store: Store, hasTables: boolean) =>
         const marked = ["event", "replay", "--checkpoint", "printed", "-o", "ndjson", "-q"]
         expect(parseLines((yield* cli(marked)).out).length).toBe(4)
         expect(yield* cli(marked)).toMatchObject({ code: 0, out: "" })
-        expect((yield* cli([...marked, "--to", "2"])).code).toBe(4)
+        const another = yield* cli([...marked, "--to", "2"])
+        expect([another.code, another.err]).toStrictEqual([64, expect.stringContaining("take another name")])
+        expect((yield* cli(["projection", "list"])).out).not.toContain("printed")
+        expect((yield* cli(["projection", "status", "replay:printed"])).code).toBe(0)
 
         const handler = fileURLToPath(new URL("programs/handler.ts", import.meta.url))
         const { seen }: { readonly seen: Array<number> } = yield* Effect.promise(() => import(handler))

@@ -58,10 +58,10 @@ it.layer(memory)("EventReplay in time", (it) => {
   it.effect("events that are due within a millisecond come one after the other, not all at once", () =>
     Effect.gen(function*() {
       const category = someCategory()
-      for (const _ of indexes(20)) {
-        yield* append(`${category}-1`, "any", proposedMany(1))
-        yield* TestClock.adjust(11)
-      }
+      yield* Effect.forEach(
+        indexes(20),
+        () => Effect.andThen(append(`${category}-1`, "any", proposedMany(1)), TestClock.adjust(11))
+      )
       // a clock that counts whole milliseconds, as that of the machine does: 11 / 1.7 is 6.47
       const clock = yield* Clock.Clock
       const whole: Clock.Clock = {

@@ -224,10 +224,13 @@ it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })("Projectio
       const all = [bad, divided, good]
       yield* Effect.forkScoped(ProjectionRunner.runAll(all, { retry: noRetry, lease: 300 }))
       const statusOf = (projection: typeof bad) =>
-        Effect.map(ProjectionControl.describe(projection), Option.match({
-          onNone: () => undefined,
-          onSome: ({ owner, slices, status }) => [status, ...slices.flatMap((slice) => slice.owner ?? owner ?? [])]
-        }))
+        Effect.map(
+          ProjectionControl.describe(projection),
+          Option.match({
+            onNone: () => undefined,
+            onSome: ({ owner, slices, status }) => [status, ...slices.flatMap((slice) => slice.owner ?? owner ?? [])]
+          })
+        )
       for (const projection of [bad, divided]) {
         // none of its slices is run
         yield* waitFor(statusOf(projection), (found) => found?.length === 1 && found[0] === "halted")

@@ -80,6 +80,25 @@ export const suite = <E>(
         assert.strictEqual((yield* Effect.flip(runOnce(setUp)))._tag, "ProjectionInvalid")
       }))
 
+    it.effect("a runner that says again that it is there writes nothing while it is believed", () =>
+      Effect.gen(function*() {
+        const checkpoints = yield* CheckpointStore
+        const sql = yield* PgClient.PgClient
+        const owner = `owner ${unique()}`
+        const attend = (...names: ReadonlyArray<string>) =>
+          checkpoints.attend({ owner, leaseMillis: 60_000, projections: names.map((name) => ({ name, version: 1 })) })
+        const written = sql`SELECT xmin::text FROM event_store.projection_runners WHERE owner = ${owner}`.values
+        yield* attend("one")
+        const first = yield* written
+        assert.strictEqual(first.length, 1)
+        yield* attend("one")
+        assert.deepStrictEqual(yield* written, first)
+        yield* attend("one", "two")
+        assert.notDeepEqual(yield* written, first)
+        yield* checkpoints.leave(owner)
+        assert.deepStrictEqual(yield* written, [])
+      }))
+
     it.effect("a server that takes no writes for a while is waited for, and no event is parked because of it", () =>
       Effect.gen(function*() {
         const category = someCategory()

@@ -93,7 +93,8 @@ export const PROJECTION_WORDS: Readonly<Record<string, (error: Failure) => Proje
     code: "ES-1920",
     exitCode: 3,
     message: "there is no such build",
-    fix: "see: event-store projection status NAME"
+    fix: "see which there are: event-store projection list; build one beside what is live: " +
+      "event-store projection rebuild NAME --no-swap; going back to another version needs its code"
   }),
   BuildBehind: (error) => ({
     ...wordsOf(error, "name", "version", "build"),

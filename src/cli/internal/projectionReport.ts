@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { EventFilter } from "../../event/EventQuery.ts"
+import { isCheckpoint } from "../../projection/EventReplay.ts"
 import type { Follower } from "../../projection/Reactor.ts"
 import { CheckpointStore, type ProjectionBuild, type ProjectionRecord } from "../../store/CheckpointStore.ts"
 import { EventStore } from "../../store/EventStore.ts"
@@ -58,7 +59,9 @@ export const readStandings = Effect.fnUntraced(function*(
   options: { readonly slices: boolean; readonly only?: ReadonlyArray<string> | undefined }
 ) {
   const { only } = options
-  const isWanted = ({ name }: { readonly name: string }) => only === undefined || only.includes(name)
+  // how far replays have come is there too, for whoever names it
+  const isWanted = (each: { readonly name: string }) =>
+    only === undefined ? !isCheckpoint(each) : only.includes(each.name)
   const store = yield* EventStore
   const checkpoints = yield* CheckpointStore
   const records = (yield* checkpoints.list).filter(isWanted)

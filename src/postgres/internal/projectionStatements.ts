@@ -102,14 +102,16 @@ export const setStatus = (schema: string, key: ProjectionKey, status: Projection
 }
 
 /**
- * Notes that a runner is there, forgets those that were not for a minute, and
+ * Notes that a runner is there, when a third of its time is over, forgets those that were not for a minute, and
  * tells of each of its projections: which one, how many runners, and a slice's
  * number, status and owner; one row without a slice when it is not known.
  */
 export const attend = (schema: string, { leaseMillis, owner, projections }: Attendance): Statement => ({
   text: `WITH there AS (
       INSERT INTO ${schema}.projection_runners (owner, projections, there_until)
-      VALUES ($1, $3, clock_timestamp() + $2 * interval '1 millisecond')
+      SELECT $1, $3, clock_timestamp() + $2 * interval '1 millisecond'
+      WHERE NOT EXISTS (SELECT FROM ${schema}.projection_runners r WHERE r.owner = $1 AND r.projections = $3
+        AND r.there_until > clock_timestamp() + $2 * interval '0.667 millisecond')
       ON CONFLICT (owner) DO UPDATE SET projections = excluded.projections, there_until = excluded.there_until
     ), gone AS (
       DELETE FROM ${schema}.projection_runners WHERE owner IN (SELECT r.owner FROM ${schema}.projection_runners r

@@ -84,7 +84,7 @@ interface Work {
   /** Whether it is run here. */
   isRunning: boolean
   /** What runs it, or ran it last. */
-  fiber: Fiber.Fiber<unknown> | undefined
+  fiber: Fiber.Fiber<Turn, RunError | LeaseLost> | undefined
   /** What came of it, until somebody has looked. */
   outcome: Exit.Exit<Turn, RunError | LeaseLost> | undefined
   status: ProjectionStatus
@@ -206,23 +206,20 @@ const startWork = <R>(
   feed: Feed,
   work: Work
 ): Effect.Effect<void, never, R> =>
-  Effect.exit(
-    takeTurn(runner, feed, {
-      slice: work.slice,
-      statuses: work.isFresh ? ["running", "halted"] : ["running"],
-      until: undefined
-    })
-  ).pipe(
-    Effect.onExit((exit) =>
-      Effect.sync(() => {
-        work.isRunning = false
-        work.outcome = Exit.isSuccess(exit) ? exit.value : undefined
-        hasEnded.openUnsafe()
-      })
-    ),
+  takeTurn(runner, feed, {
+    slice: work.slice,
+    statuses: work.isFresh ? ["running", "halted"] : ["running"],
+    until: undefined
+  }).pipe(
     Effect.forkIn(scope),
     Effect.map((fiber) => {
       work.fiber = fiber
+      // also when it is stopped before it has begun
+      fiber.addObserver((exit) => {
+        work.isRunning = false
+        work.outcome = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? undefined : exit
+        hasEnded.openUnsafe()
+      })
     })
   )
 
