@@ -35,7 +35,7 @@ const buildCommand = async () => {
     platform: "node",
     target: "node24",
     // large, with files of its own: stays an import, made when an embedded store is opened
-    external: ["@electric-sql/pglite"],
+    external: ["@electric-sql/pglite", "@aws-sdk/client-s3"],
     logLevel: "warning"
   }).then(() => true, () => false)
 }

@@ -10,6 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Flags from "./Flags.ts"
 import { backupCommand } from "./internal/backupCommands.ts"
+import { promoteCommand } from "./internal/backupRunCommands.ts"
 import { lazily } from "./internal/lazily.ts"
 import { migrateCommand } from "./internal/migrateCommands.ts"
 import { projectionCommand } from "./internal/projectionCommands.ts"
@@ -43,6 +44,7 @@ export const makeRoot = () =>
       snapshotCommand(),
       projectionCommand(),
       backupCommand(),
+      promoteCommand(),
       doctorCommand(),
       maintCommand(),
       helpCommand()

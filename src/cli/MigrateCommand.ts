@@ -8,17 +8,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
-import { existsSync, realpathSync } from "node:fs"
-import { resolve } from "node:path"
+import type * as Redacted from "effect/Redacted"
 import { copy, type CopyPlan, type CopyProgress, type CopyReport, plan } from "../migration/StoreCopy.ts"
-import { parseStoreUrl } from "../runtime/StoreUrl.ts"
 import { EventStore } from "../store/EventStore.ts"
 import type { UnknownPolicy } from "../version/Registry.ts"
 import { CliFailure, usage } from "./CliFailure.ts"
 import { loadEventModule, makeRegistry } from "./EventModule.ts"
 import { styleOf, type TableStyle } from "./internal/eventTable.ts"
 import { renderFailures } from "./internal/failureTable.ts"
+import { refuseSamePlace } from "./internal/samePlace.ts"
 import { Out } from "./Out.ts"
 import { makeProgress, type Progress } from "./Progress.ts"
 import type { Settings } from "./Settings.ts"
@@ -116,21 +114,7 @@ const checkUsage = (input: CopyInput): Effect.Effect<void, CliFailure> => {
       "add --events FILE, or leave them out"
     ))
   }
-  const [from, to] = [placeOf(input.from), placeOf(input.to)]
-  return from !== undefined && from === to
-    ? Effect.fail(usage(
-      "--from and --to are the same directory",
-      `both name ${from}, which one process opens once`,
-      "choose another directory for the copy"
-    ))
-    : Effect.void
-}
-
-/** The directory of an embedded store; one on a server is known by its incarnation. */
-const placeOf = (url: Redacted.Redacted): string | undefined => {
-  const parsed = parseStoreUrl(Redacted.value(url))
-  if (parsed._tag !== "Pglite" || parsed.directory === undefined) return undefined
-  return existsSync(parsed.directory) ? realpathSync(parsed.directory) : resolve(parsed.directory)
+  return refuseSamePlace(input.from, input.to)
 }
 
 const POLICIES: Readonly<Record<CopyInput["unknown"], UnknownPolicy>> = {

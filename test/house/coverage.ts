@@ -142,6 +142,13 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
 
   "src/cli/Export.ts": "test/cli/Import.test.ts",
   "src/cli/BackupCommand.ts": "test/cli/backups.test.ts",
+  "src/cli/BackupCreateCommand.ts": "test/cli/backupRuns.test.ts",
+  "src/cli/BackupRestoreCommand.ts": "test/cli/backupRuns.test.ts",
+  "src/cli/BackupScheduleCommand.ts": "test/cli/backupRuns.test.ts",
+  "src/cli/PromoteCommand.ts": "test/cli/backupRuns.test.ts",
+  "src/cli/internal/backupFlags.ts": "test/cli/usage.test.ts",
+  "src/cli/internal/backupRunCommands.ts": "test/cli/usage.test.ts",
+  "src/cli/internal/samePlace.ts": "test/cli/backupRuns.test.ts",
   "src/cli/BackupKeepCommand.ts": "test/cli/backups.test.ts",
   "src/cli/internal/backupChoice.ts": "test/cli/backups.test.ts",
   "src/cli/internal/backupCommands.ts": "test/cli/usage.test.ts",

@@ -1,0 +1,107 @@
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Position } from "../../event/Revision.ts"
+import { storeRestoring } from "../../store/EventStoreError.ts"
+import { type LogTransfer, type LogView, type OtherKind, TRANSFER_KINDS } from "../../store/LogTransfer.ts"
+import * as BackupCatalog from "../BackupCatalog.ts"
+import { BackupNotFound } from "../BackupError.ts"
+import type { BackupManifest } from "../BackupManifest.ts"
+import type { CreateError, CreateOptions, CreateOutcome } from "../BackupService.ts"
+import { BackupStorage } from "../BackupStorage.ts"
+import * as BackupWriter from "../BackupWriter.ts"
+import { BackupAheadOfLog, BackupHistoryDiffers } from "../TransferError.ts"
+import { eventPages } from "./eventPages.ts"
+import { makeMeter } from "./meter.ts"
+
+/** Makes a backup. */
+export const createBackup = Effect.fn("BackupService.create")(function*(
+  transfer: LogTransfer["Service"],
+  options: CreateOptions
+): Effect.fn.Return<CreateOutcome, CreateError, BackupStorage> {
+  const { incarnation, position, restoring } = yield* transfer.describe
+  if (restoring !== undefined) return yield* storeRestoring("backup")
+  const parent = yield* findParent(options, incarnation)
+  if (parent !== undefined && parent.until > position) {
+    const { id, until } = parent
+    return yield* new BackupAheadOfLog({ id, until: until as Position, head: position as Position })
+  }
+  if (parent?.until === position) return { _tag: "Unchanged", newest: parent }
+  return yield* Effect.scoped(write(transfer, { ...options, incarnation, parent }))
+})
+
+// internal
+
+/** How often the backup tries to come near the end of a log that grows, and what is near enough. */
+const ROUNDS_MAX = 8
+const NEAR_EVENTS = 4_000
+
+/** The newest backup of this history. */
+const findParent = Effect.fnUntraced(function*(
+  { keys = {}, kind = "auto" }: CreateOptions,
+  incarnation: string
+): Effect.fn.Return<BackupManifest | undefined, CreateError, BackupStorage> {
+  if (kind === "full") return undefined
+  const { backups } = yield* BackupCatalog.list(keys)
+  const candidates = backups.filter((backup) => backup.incarnation === incarnation && isWhole(backup, backups))
+  const found = candidates.at(-1)
+  if (found !== undefined || kind === "auto") return found
+  const newest = backups.at(-1)
+  if (newest === undefined) {
+    return yield* new BackupNotFound({ id: "to go on from", location: (yield* BackupStorage).location })
+  }
+  return yield* new BackupHistoryDiffers({ id: newest.id, expected: newest.incarnation, actual: incarnation })
+})
+
+/** Whether all backups are there that one goes on from. */
+const isWhole = (backup: BackupManifest, all: ReadonlyArray<BackupManifest>): boolean => {
+  const byId = new Map(all.map((one) => [one.id, one]))
+  let at: BackupManifest | undefined = backup
+  // a chain is shorter than the list
+  for (let steps = 0; at?.parent !== undefined && steps <= all.length; steps++) {
+    const parent: BackupManifest | undefined = byId.get(at.parent.id)
+    if (parent?.chain !== at.parent.chain) return false
+    at = parent
+  }
+  return at?.kind === "full"
+}
+
+const write = Effect.fnUntraced(function*(
+  transfer: LogTransfer["Service"],
+  options: CreateOptions & { readonly incarnation: string; readonly parent: BackupManifest | undefined }
+) {
+  const { incarnation, onProgress, parent } = options
+  const writer = yield* BackupWriter.make(options)
+  const meter = yield* makeMeter(onProgress)
+  let reached = parent?.until ?? 0
+
+  const copyEvents = (readEvents: LogTransfer["Service"]["readEvents"], until: number) =>
+    Stream.runForEach(
+      eventPages(readEvents, { after: reached, until }),
+      Effect.fnUntraced(function*(rows) {
+        yield* writer.write("events", rows)
+        reached = rows.at(-1)?.position ?? reached
+        yield* meter.count(rows)
+      })
+    )
+
+  // most of the log before the view, which may be held, is opened
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const { position } = yield* transfer.describe
+    if (round === 0) yield* meter.begin("events", position - reached)
+    else if (position - reached < NEAR_EVENTS) break
+    yield* copyEvents(transfer.readEvents, position)
+  }
+
+  const view = yield* transfer.view
+  if (view.incarnation !== incarnation) {
+    return yield* new BackupHistoryDiffers({ id: writer.id, expected: incarnation, actual: view.incarnation })
+  }
+  yield* copyEvents(view.readEvents, view.position)
+  yield* meter.begin("rest", 0)
+  for (const kind of TRANSFER_KINDS) if (kind !== "events") yield* copyRows(writer, view, kind)
+  const manifest = yield* writer.finish
+  return { _tag: "Created" as const, manifest, leftOut: view.leftOut }
+})
+
+const copyRows = <K extends OtherKind>(writer: BackupWriter.BackupWriter, view: LogView, kind: K) =>
+  Stream.runForEachArray(view.rows(kind), (rows) => writer.write(kind, rows))

@@ -1,0 +1,95 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { InvalidInput } from "../../event/InvalidInput.ts"
+import type { Position } from "../../event/Revision.ts"
+import type { StorageError } from "../../store/EventStoreError.ts"
+import type { EventRow, LogTransfer } from "../../store/LogTransfer.ts"
+import { CopyDiffers } from "../TransferError.ts"
+
+type ReadEvents = LogTransfer["Service"]["readEvents"]
+
+/** Pages of events, the next one read while the one before is used. */
+export const eventPages = (
+  readEvents: ReadEvents,
+  { after, until }: { readonly after: number; readonly until: number }
+): Stream.Stream<ReadonlyArray<EventRow>, InvalidInput | StorageError> =>
+  Stream.paginate(
+    { after, recordedAt: undefined as number | undefined },
+    (from) =>
+      Effect.map(from.after >= until ? Effect.succeed([]) : readEvents({ ...from, until }), (rows) => {
+        const last = rows.at(-1)
+        return [
+          rows.length === 0 ? [] : [rows],
+          last === undefined || last.position >= until
+            ? Option.none()
+            : Option.some({ after: last.position, recordedAt: last.recordedAt })
+        ] as const
+      })
+  ).pipe(Stream.buffer({ capacity: 1 }))
+
+/** Joins rows to pages that are worth a step of a restore. */
+export const inPages = <E, E2>(
+  rows: Stream.Stream<EventRow, E>,
+  use: (page: ReadonlyArray<EventRow>) => Effect.Effect<void, E2>
+): Effect.Effect<void, E | E2> =>
+  Effect.suspend(() => {
+    let page: Array<EventRow> = []
+    let size = 0
+    const flush = Effect.suspend(() => {
+      const full = page
+      page = []
+      size = 0
+      return full.length === 0 ? Effect.void : use(full)
+    })
+    return Effect.andThen(
+      Stream.runForEachArray(rows, (found) =>
+        Effect.suspend(() => {
+          for (const row of found) {
+            page.push(row)
+            size += row.data.length + row.metadata.length
+          }
+          return page.length >= PAGE_EVENTS || size >= PAGE_SIZE ? flush : Effect.void
+        })),
+      flush
+    )
+  })
+
+/** Compares two copies of the same events, row by row. */
+export const compareEvents = <E, E2, R, R2>(
+  expected: Stream.Stream<EventRow, E, R>,
+  found: Stream.Stream<EventRow, E2, R2>,
+  until: number,
+  count: (rows: ReadonlyArray<EventRow>) => Effect.Effect<void>
+): Effect.Effect<void, E | E2 | CopyDiffers, R | R2> => {
+  let position = 0
+  return Stream.zipWith(expected, found, (before, after) => [before, after] as const).pipe(
+    Stream.runForEachArray(Effect.fnUntraced(function*(pairs) {
+      for (const [before, after] of pairs) {
+        position++
+        const key = differingKey(before, after)
+        if (key !== undefined) return yield* new CopyDiffers({ position: position as Position, detail: `the ${key}` })
+      }
+      yield* count(pairs.map(([before]) => before))
+    })),
+    Effect.andThen(Effect.suspend(() =>
+      position === until
+        ? Effect.void
+        : Effect.fail(new CopyDiffers({ position: position + 1 as Position, detail: "there is no event" }))
+    ))
+  )
+}
+
+// internal
+
+/** Events that one step writes, and characters of their JSON. */
+const PAGE_EVENTS = 4_000
+const PAGE_SIZE = 4 * 1024 * 1024
+
+const KEYS = ["position", "streamId", "revision", "id", "type", "version", "data", "metadata", "recordedAt"] as const
+
+const differingKey = (before: EventRow, after: EventRow): keyof EventRow | undefined =>
+  KEYS.find((key) => before[key] !== after[key]) ??
+    (before.tags.length === after.tags.length && before.tags.every((tag, index) => tag === after.tags[index])
+      ? undefined
+      : "tags")
