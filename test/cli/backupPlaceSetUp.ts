@@ -14,13 +14,13 @@ const scratch = FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped({ p
 export const setUp = Effect.gen(function*() {
   const root = yield* scratch
   const dest = join(root, "place")
-  const { cli } = yield* makeCli
+  const { cli, layer } = yield* makeCli
   const storage = Context.get(yield* Layer.build(layerDirectory(dest)), BackupStorage)
   const write = (options: WriteOptions): Effect.Effect<BackupManifest> =>
     Effect.orDie(at(storage, writeBackup(options)))
   const backup = (command: string, ...args: ReadonlyArray<string>): Effect.Effect<Ran> =>
     cli(["backup", command, "--dest", dest, ...args])
-  return { root, dest, cli, backup, write }
+  return { root, dest, cli, layer, backup, write }
 })
 
 /** A full backup of 20 events, and one of 20 more that goes on from it. */

@@ -3,6 +3,8 @@ import { DateTime, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { layerUrl } from "../../src/runtime/index.ts"
+import { LogTransfer } from "../../src/store/index.ts"
 import { makeDatabase } from "../support/postgres.ts"
 import { servers } from "../support/servers.ts"
 import { codeOf, flip, setUp } from "./backupPlaceSetUp.ts"
@@ -295,6 +297,32 @@ for (const { admin, label } of servers) {
         expect([restored.code, JSON.parse(restored.out)]).toMatchObject([0, { position: 500 }])
         expect((yield* runCli(["export", ...target])).out).toBe(exported)
         expect((yield* runCli(["maint", "verify", ...target])).code).toBe(0)
+      }))
+
+    it.live("go on with a restore that was broken off, or give it up; nothing is read of it before", () =>
+      Effect.gen(function*() {
+        const { backup, dest, layer } = yield* filled
+        const { incarnation } = JSON.parse((yield* backup("create", "--json")).out)
+        const rows = yield* Effect.provide(LogTransfer.use((from) => from.readEvents({ after: 0, until: 20 })), layer)
+        const brokenOff = Effect.gen(function*() {
+          const url = yield* makeDatabase(admin)
+          yield* LogTransfer.use((to) => to.restore({ source: incarnation, until: 60 })).pipe(
+            Effect.flatMap((session) => session.writeEvents(rows)),
+            Effect.scoped,
+            Effect.provide(layerUrl(url, { migrate: true }))
+          )
+          return (...args: ReadonlyArray<string>) => runCli([...args, "--url", url, "--json"])
+        })
+        const first = yield* brokenOff
+        expect(codeOf(yield* first("export"))).toBe("ES-1210")
+        const restore = ["backup", "restore", "--dest", dest]
+        expect(JSON.parse((yield* first(...restore, "--dry-run")).out)).toMatchObject({ goesOnAfter: 20 })
+        expect(JSON.parse((yield* first(...restore, "--yes")).out)).toMatchObject({ position: 60, written: 40 })
+        expect(JSON.parse((yield* first("maint", "stats")).out)).toMatchObject({ events: 60 })
+
+        const second = yield* brokenOff
+        expect(JSON.parse((yield* second(...restore, "--abandon", "--yes")).out)).toStrictEqual({ abandoned: true })
+        expect(JSON.parse((yield* second("maint", "stats")).out)).toMatchObject({ events: 0 })
       }))
   })
 }
