@@ -11,14 +11,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { join } from "node:path"
 import type { BackupKeys } from "../backup/BackupKeys.ts"
-import {
-  type AppendBackupOptions,
-  type AppendOutcome,
-  BackupService,
-  type RestoreOutcome,
-  type RestorePoint,
-  type RestorePreview
-} from "../backup/BackupService.ts"
+import type {
+  AppendBackupOptions,
+  AppendOutcome,
+  RestoreOutcome,
+  RestorePoint,
+  RestorePreview
+} from "../backup/BackupOptions.ts"
+import { BackupService } from "../backup/BackupService.ts"
 import type { Position } from "../event/Revision.ts"
 import { layerMemory, layerUrl } from "../runtime/EventStoreLayer.ts"
 import { LogTransfer } from "../store/LogTransfer.ts"

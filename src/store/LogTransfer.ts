@@ -61,7 +61,8 @@ export class LogTransfer extends Context.Service<LogTransfer, {
    * broken-off restore of another history left, or one that has come further
    * than `until`, is cleared first. When the scope closes before `finish`, what
    * was written stays, for the next restore to go on with or for
-   * `abandonRestore`.
+   * `abandonRestore`; a store in memory keeps nothing, and is empty and usable
+   * again.
    */
   readonly restore: (plan: RestorePlan) => Effect.Effect<RestoreSession, RestoreError, Scope.Scope>
 

@@ -15,7 +15,7 @@ import {
   type BuildLeftOut,
   type CheckpointRow,
   type EventRow,
-  LogTransfer,
+  type LogTransfer,
   type OtherKind,
   type RestoreError,
   type RestorePlan,

@@ -14,7 +14,7 @@ import type { Position } from "../../src/event/Revision.ts"
 import { layerMemory } from "../../src/runtime/EventStoreLayer.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { LogTransfer } from "../../src/store/LogTransfer.ts"
-import { allEvents, fillStore, viewOf } from "../store/TransferSuite.ts"
+import { allEvents, fillStore, viewOf } from "../store/transfers.ts"
 import { waitFor } from "../support/waitFor.ts"
 import { encryptionKey, filesOf, makePlace, placeOf, signingKeys } from "./fixtures.ts"
 import type { AnyStore, StoreKind } from "./stores.ts"
@@ -22,7 +22,7 @@ import type { AnyStore, StoreKind } from "./stores.ts"
 type Place = BackupStorage["Service"]
 
 /** The service of a store and a place. */
-export const serviceOf = (
+const serviceOf = (
   store: AnyStore,
   place: Place
 ): Effect.Effect<BackupService["Service"], never, Scope.Scope> =>
@@ -260,7 +260,7 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         })
         assert.isAbove(segments.length, 1)
         const files = yield* filesOf(place)
-        const [name, bytes] = [...files].filter(([file]) => file.endsWith(".esb")).at(-1)!
+        const [name, bytes] = [...files].findLast(([file]) => file.endsWith(".esb"))!
         const flipped = Buffer.from(bytes)
         flipped[300]! ^= 1
         const damaged = yield* placeOf(

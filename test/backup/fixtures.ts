@@ -23,7 +23,7 @@ export const makeRandom = (seed: number) => () => {
   return seed / 2 ** 32
 }
 
-const idOf = (position: number): string => {
+export const idOf = (position: number): string => {
   const random = makeRandom(position * 7_919)
   const hex = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join("")
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

@@ -32,7 +32,7 @@ export interface StoreKind {
 }
 
 /** Opens what a layer provides, apart from everybody else. */
-export const openLayer = <E>(layer: Layer.Layer<Services, E>): Effect.Effect<AnyStore, E, Scope.Scope> =>
+const openLayer = <E>(layer: Layer.Layer<Services, E>): Effect.Effect<AnyStore, E, Scope.Scope> =>
   Effect.map(Layer.build(Layer.fresh(layer)), (context) => ({
     context,
     store: Context.get(context, EventStore),

@@ -1,4 +1,8 @@
 import { storeKinds } from "../backup/stores.ts"
-import { suite } from "./TransferSuite.ts"
+import * as RestoreSuite from "./RestoreSuite.ts"
+import * as TransferSuite from "./TransferSuite.ts"
 
-for (const kind of storeKinds) suite(kind)
+for (const kind of storeKinds) {
+  TransferSuite.suite(kind)
+  RestoreSuite.suite(kind)
+}

@@ -1,18 +1,17 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { InvalidInput } from "../../event/InvalidInput.ts"
 import * as BackupCatalog from "../BackupCatalog.ts"
-import type { BackupInUse, BackupStorageError } from "../BackupError.ts"
+import type { PruneError, PruneOptions, PruneOutcome } from "../BackupOptions.ts"
 import * as BackupRetention from "../BackupRetention.ts"
-import type { PruneOptions, PruneOutcome } from "../BackupService.ts"
 import type { BackupStorage } from "../BackupStorage.ts"
 
 /** Removes what a policy does not keep. */
 export const pruneBackups = Effect.fn("BackupService.prune")(function*(
   policy: BackupRetention.RetentionPolicy,
   { dryRun = false, idleMillis = IDLE_MILLIS, keys }: PruneOptions
-): Effect.fn.Return<PruneOutcome, InvalidInput | BackupInUse | BackupStorageError, BackupStorage> {
-  const { backups, incomplete } = yield* BackupCatalog.list(keys)
+): Effect.fn.Return<PruneOutcome, PruneError, BackupStorage> {
+  const { backups, faults: [unread], incomplete } = yield* BackupCatalog.list(keys)
+  if (unread !== undefined) return yield* unread.fault
   const plan = yield* Effect.fromResult(BackupRetention.plan(policy, backups))
   if (dryRun) {
     const now = yield* Clock.currentTimeMillis

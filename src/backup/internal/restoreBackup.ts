@@ -7,14 +7,14 @@ import { addEvents, EMPTY_DIGEST } from "../../store/EventDigest.ts"
 import { type LogTransfer, type OtherKind, TRANSFER_KINDS, type WriteRows } from "../../store/LogTransfer.ts"
 import * as BackupCatalog from "../BackupCatalog.ts"
 import { BackupNotFound, type BackupReadError } from "../BackupError.ts"
-import * as BackupReader from "../BackupReader.ts"
 import type {
   BackupSelection,
   RestoreBackupError,
   RestoreOptions,
   RestoreOutcome,
   RestorePreview
-} from "../BackupService.ts"
+} from "../BackupOptions.ts"
+import * as BackupReader from "../BackupReader.ts"
 import { BackupStorage } from "../BackupStorage.ts"
 import { RestorePointInvalid } from "../TransferError.ts"
 import { inPages } from "./eventPages.ts"
