@@ -98,6 +98,8 @@ export interface VariantInfo {
   readonly module: string
   /** Packages of `bench/peers` whose versions belong into the results. */
   readonly packages: ReadonlyArray<string>
+  /** Whether it is compared where it appends; not when it differs from another one in its projections only. */
+  readonly canAppend: boolean
   readonly canReadAll: boolean
   /** Whether it brings what carries out commands. */
   readonly canCommand: boolean
@@ -114,11 +116,20 @@ export const OURS = "ours"
  * All variants, ours first.
  */
 export const variants: ReadonlyArray<VariantInfo> = [
-  { name: OURS, module: "variants/ours.ts", packages: [], canReadAll: true, canCommand: true, canProject: true },
+  {
+    name: OURS,
+    module: "variants/ours.ts",
+    packages: [],
+    canAppend: true,
+    canReadAll: true,
+    canCommand: true,
+    canProject: true
+  },
   {
     name: "naive-pg",
     module: "variants/naivePg.ts",
     packages: ["pg"],
+    canAppend: true,
     canReadAll: true,
     canCommand: false,
     canProject: true
@@ -127,6 +138,7 @@ export const variants: ReadonlyArray<VariantInfo> = [
     name: "naive-pg-named",
     module: "variants/naivePgNamed.ts",
     packages: ["pg"],
+    canAppend: true,
     canReadAll: true,
     canCommand: false,
     canProject: false
@@ -135,6 +147,7 @@ export const variants: ReadonlyArray<VariantInfo> = [
     name: "naive-postgresjs",
     module: "variants/naivePostgresJs.ts",
     packages: ["postgres"],
+    canAppend: true,
     canReadAll: true,
     canCommand: false,
     canProject: false
@@ -143,14 +156,25 @@ export const variants: ReadonlyArray<VariantInfo> = [
     name: "emmett",
     module: "variants/emmett.ts",
     packages: ["@event-driven-io/emmett", "@event-driven-io/emmett-postgresql"],
+    canAppend: true,
     canReadAll: true,
     canCommand: true,
+    canProject: true
+  },
+  {
+    name: "emmett-defaults",
+    module: "variants/emmettDefaults.ts",
+    packages: ["@event-driven-io/emmett", "@event-driven-io/emmett-postgresql"],
+    canAppend: false,
+    canReadAll: false,
+    canCommand: false,
     canProject: true
   },
   {
     name: "castore",
     module: "variants/castore.ts",
     packages: ["@castore/event-storage-adapter-postgres"],
+    canAppend: true,
     canReadAll: false,
     canCommand: false,
     canProject: false
@@ -159,6 +183,7 @@ export const variants: ReadonlyArray<VariantInfo> = [
     name: "message-db",
     module: "variants/messageDb.ts",
     packages: ["@eventide/message-db", "pg"],
+    canAppend: true,
     canReadAll: true,
     canCommand: false,
     canProject: false
@@ -167,6 +192,7 @@ export const variants: ReadonlyArray<VariantInfo> = [
     name: "act-pg",
     module: "variants/actPg.ts",
     packages: ["@rotorsoft/act-pg"],
+    canAppend: true,
     canReadAll: true,
     canCommand: false,
     canProject: false

@@ -156,7 +156,7 @@ const appendCases = (options: Options): ReadonlyArray<Case> =>
     const workload = `append-${eventsPerCall}`
     return {
       ...base(workload, concurrency),
-      lanes: options.variants.map((variant) =>
+      lanes: options.variants.filter(({ canAppend }) => canAppend).map((variant) =>
         laneOf(workload, variant, appendRequest(options, "plain", concurrency, eventsPerCall))
       )
     }

@@ -47,7 +47,7 @@ interface Consumers {
     readonly connectionString: string
     readonly pool: Dumbo
     readonly stopWhen: { readonly noMessagesLeft: true }
-    readonly pulling: { readonly batchSize: number; readonly pullingFrequencyInMs: number }
+    readonly pulling?: Pulling
   }) => {
     readonly projector: (options: { readonly projection: unknown; readonly processorId: string }) => unknown
     readonly start: () => Promise<void>
@@ -99,7 +99,16 @@ const connect = async (url: string, connections: number) => {
   return { emmett, pooled, store, close }
 }
 
-const variant: Variant = {
+/** How its consumer polls. */
+interface Pulling {
+  readonly batchSize: number
+  readonly pullingFrequencyInMs: number
+}
+
+/**
+ * The variant, whose consumer polls as it does when it is not told how, or as it is told.
+ */
+export const make = (pulling: Pulling | undefined): Variant => ({
   setup: async (url) => {
     const { close, store } = await connect(url, 2)
     await store.schema.migrate()
@@ -140,19 +149,25 @@ const variant: Variant = {
       },
       project: (work, signal) => {
         if (work !== "table") throw new Error(`this variant has no projection ${work}`)
-        return fillTable(url, pooled, signal)
+        return fillTable(url, pooled, pulling, signal)
       },
       close
     }
   }
-}
+})
 
-export default variant
+/** As fast as it goes: by default a batch has 100 messages, and 50 ms lie between two. */
+export default make({ batchSize: PAGE_EVENTS, pullingFrequencyInMs: 1 })
 
 // internal
 
 /** Its consumer, with its projection of raw SQL: all statements of a message, and its checkpoint, in turn. */
-const fillTable = async (url: string, pool: Dumbo, signal: AbortSignal): Promise<Projected> => {
+const fillTable = async (
+  url: string,
+  pool: Dumbo,
+  pulling: Pulling | undefined,
+  signal: AbortSignal
+): Promise<Projected> => {
   const { postgreSQLEventStoreConsumer, postgreSQLRawSQLProjection } = await load<Consumers>(
     "@event-driven-io/emmett-postgresql"
   )
@@ -164,8 +179,7 @@ const fillTable = async (url: string, pool: Dumbo, signal: AbortSignal): Promise
     connectionString: url,
     pool,
     stopWhen: { noMessagesLeft: true },
-    // by default 100 messages, and a pause of 50 ms after each batch
-    pulling: { batchSize: PAGE_EVENTS, pullingFrequencyInMs: 1 }
+    ...(pulling === undefined ? {} : { pulling })
   })
   consumer.projector({
     processorId: table,
