@@ -15,7 +15,7 @@ import {
   type StoredState
 } from "../store/CheckpointStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
-import type { ComparedSlice, RowDifference } from "../store/TableComparison.ts"
+import type { ComparedSlice, RowDifference, TableDifference } from "../store/TableComparison.ts"
 import { toBuildKey } from "./internal/swap.ts"
 import { type Projection, tableName, type TableTarget, withBuild } from "./Projection.ts"
 import { ProjectionInvalid } from "./ProjectionError.ts"
@@ -66,18 +66,9 @@ export interface DifferenceSide {
  * @category models
  * @since 0.1.0
  */
-export interface PartDifference {
+export interface PartDifference extends TableDifference {
   /** Name of the table; `states` for states. */
   readonly name: string
-  readonly key: ReadonlyArray<string>
-  readonly columnsOnlyBefore: ReadonlyArray<string>
-  readonly columnsOnlyAfter: ReadonlyArray<string>
-  readonly onlyBefore: number
-  readonly onlyAfter: number
-  readonly changed: number
-  readonly same: number
-  /** The first differences, by key. */
-  readonly samples: ReadonlyArray<RowDifference>
 }
 
 /**

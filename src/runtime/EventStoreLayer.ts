@@ -38,13 +38,28 @@ import { layerServer } from "./internal/serverClient.ts"
 import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
 
 /**
+ * What every store provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StoreServices =
+  | CheckpointStore
+  | EventStore
+  | InlineAppender
+  | LogTransfer
+  | ReadModelStore
+  | SnapshotStore
+  | StoreAdmin
+
+/**
  * Layer that provides a store in memory: for tests, and gone with the process.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<
-  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin
+  StoreServices
 > = Layer.mergeAll(
   MemoryLogTransfer.layer.pipe(
     Layer.provideMerge(Layer.merge(MemorySnapshotStore.layer, MemoryCheckpointStore.layer)),
@@ -94,13 +109,7 @@ export interface PgliteStoreOptions extends SchemaOptions, PgliteClient.PgliteOp
  * @since 0.1.0
  */
 export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
-  | CheckpointStore
-  | EventStore
-  | InlineAppender
-  | LogTransfer
-  | ReadModelStore
-  | SnapshotStore
-  | StoreAdmin
+  | StoreServices
   | PgTransaction.PgTransaction
   | PgClient.PgClient
   | SqlClient
@@ -157,13 +166,7 @@ export interface PostgresStoreOptions extends SchemaOptions {
  * @since 0.1.0
  */
 export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
-  | CheckpointStore
-  | EventStore
-  | InlineAppender
-  | LogTransfer
-  | ReadModelStore
-  | SnapshotStore
-  | StoreAdmin
+  | StoreServices
   | PgTransaction.PgTransaction
   | PgClient.PgClient
   | SqlClient,
@@ -191,7 +194,7 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
  * @since 0.1.0
  */
 export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
-  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin,
+  StoreServices,
   StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > => {
   const parsed = parseStoreUrl(url)
@@ -216,7 +219,7 @@ export const layerUrl = (url: string, options: SchemaOptions = {}): Layer.Layer<
  * @since 0.1.0
  */
 export const layerConfig: Layer.Layer<
-  CheckpointStore | EventStore | InlineAppender | LogTransfer | ReadModelStore | SnapshotStore | StoreAdmin,
+  StoreServices,
   Config.ConfigError | StoreUrlInvalid | StorageError | DataDirectoryLocked | PgliteError
 > = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.Redacted("EVENT_STORE_URL").pipe(Config.withDefault(Redacted.make("pglite:.event-store")))
@@ -237,13 +240,7 @@ const stores = <R>(
   { migrate = true, schema = "event_store" }: SchemaOptions,
   settings: Effect.Effect<PgEventStore.PgEventStoreSettings, never, R>
 ): Layer.Layer<
-  | CheckpointStore
-  | EventStore
-  | InlineAppender
-  | LogTransfer
-  | ReadModelStore
-  | SnapshotStore
-  | StoreAdmin
+  | StoreServices
   | PgTransaction.PgTransaction,
   StorageError,
   R | PgClient.PgClient
