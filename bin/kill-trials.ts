@@ -9,34 +9,9 @@
  * line that it prints.
  */
 import { Effect } from "effect"
-import { parseArgs } from "node:util"
-import { runTrial, type Trial, type Variant, VARIANTS } from "../test/stress/trials.ts"
-import { scopedServer, type Server } from "../test/support/postgres.ts"
-
-interface Options {
-  readonly trials: number
-  readonly seed: number
-  readonly variants: ReadonlyArray<Variant>
-}
-
-/** Reads the arguments, or says what is wrong with them. */
-const parseOptions = (args: ReadonlyArray<string>): Options | string => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      trials: { type: "string", default: "100" },
-      seed: { type: "string", default: "1" },
-      variants: { type: "string", default: VARIANTS.join(",") }
-    }
-  })
-  const names = values.variants.split(",")
-  const variants = VARIANTS.filter((variant) => names.includes(variant))
-  const [trials, seed] = [Number(values.trials), Number(values.seed)]
-  if (variants.length < names.length) return `--variants takes some of ${VARIANTS.join(",")}`
-  if (!Number.isInteger(trials) || trials < 1) return "--trials takes a whole number from 1"
-  if (!Number.isInteger(seed) || seed < 0) return "--seed takes a whole number from 0"
-  return { trials, seed, variants }
-}
+import { runTrial, type Trial, VARIANTS } from "../test/stress/trials.ts"
+import { scopedServer } from "../test/support/postgres.ts"
+import { runTrialCommand } from "../test/support/trialCommand.ts"
 
 const describe = ({ evidence, kills, seed, tookMs, variant, verdict, wrong }: Trial): string => {
   const counts = verdict === undefined
@@ -78,26 +53,16 @@ const summarise = (trials: ReadonlyArray<Trial>) => ({
   )
 })
 
-/** A server is started for the variants that need one. */
-const runAll = ({ seed, trials, variants }: Options): Effect.Effect<ReadonlyArray<Trial>> =>
-  Effect.scoped(Effect.gen(function*() {
-    const isServed = variants.some((variant) => variant !== "pglite")
-    const server: Server | undefined = isServed ? yield* scopedServer({ durable: true }) : undefined
-    const done: Array<Trial> = []
-    while (done.length < trials) {
-      const variant = variants[done.length % variants.length] ?? "writer"
-      done.push(yield* runTrial(variant, seed + done.length, server))
-      process.stderr.write(`${done.length}/${trials} ${done.slice(-1).map(describe).join("")}\n`)
-    }
-    return done
-  }))
-
-const options = parseOptions(process.argv.slice(2))
-if (typeof options === "string") {
-  process.stderr.write(`kill-trials: ${options}\n`)
-  process.exitCode = 64
-} else {
-  const trials = await Effect.runPromise(runAll(options))
-  process.stdout.write(`${JSON.stringify(summarise(trials))}\n`)
-  process.exitCode = trials.some(({ wrong }) => wrong.length > 0) ? 1 : 0
-}
+await runTrialCommand({
+  name: "kill-trials",
+  variants: VARIANTS,
+  trialsDefault: 100,
+  // a server is started for the variants that need one
+  serve: (variants) =>
+    variants.some((variant) => variant !== "pglite")
+      ? scopedServer({ durable: true })
+      : Effect.succeed(undefined),
+  run: runTrial,
+  describe,
+  summarise
+})

@@ -8,38 +8,12 @@
  * output; exits 1 when something is wrong. A failing trial is run alone by the
  * line that it prints.
  */
-import { Effect } from "effect"
-import { parseArgs } from "node:util"
-import { runTrial, type Trial, type Variant, VARIANTS } from "../test/projection/trials/trials.ts"
+import { runTrial, type Trial, VARIANTS } from "../test/projection/trials/trials.ts"
 import { scopedServer } from "../test/support/postgres.ts"
-
-interface Options {
-  readonly trials: number
-  readonly seed: number
-  readonly variants: ReadonlyArray<Variant>
-}
+import { runTrialCommand } from "../test/support/trialCommand.ts"
 
 /** In milliseconds: how long a projection may stand still after its process was killed, 99 times of 100. */
 const FAILOVER_BAR_MS = 2_000
-
-/** Reads the arguments, or says what is wrong with them. */
-const parseOptions = (args: ReadonlyArray<string>): Options | string => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      trials: { type: "string", default: String(15 * VARIANTS.length) },
-      seed: { type: "string", default: "1" },
-      variants: { type: "string", default: VARIANTS.join(",") }
-    }
-  })
-  const names = values.variants.split(",")
-  const variants = VARIANTS.filter((variant) => names.includes(variant))
-  const [trials, seed] = [Number(values.trials), Number(values.seed)]
-  if (variants.length < names.length) return `--variants takes some of ${VARIANTS.join(",")}`
-  if (!Number.isInteger(trials) || trials < 1) return "--trials takes a whole number from 1"
-  if (!Number.isInteger(seed) || seed < 0) return "--seed takes a whole number from 0"
-  return { trials, seed, variants }
-}
 
 const describe = ({ events, failoversMs, faults, looks, restarts, seed, tookMs, variant, wrong }: Trial): string =>
   [
@@ -85,24 +59,12 @@ const summarise = (trials: ReadonlyArray<Trial>) => {
   }
 }
 
-const runAll = ({ seed, trials, variants }: Options): Effect.Effect<ReadonlyArray<Trial>> =>
-  Effect.scoped(Effect.gen(function*() {
-    const server = yield* scopedServer()
-    const done: Array<Trial> = []
-    while (done.length < trials) {
-      const variant = variants[done.length % variants.length] ?? "kill"
-      done.push(yield* runTrial(variant, seed + done.length, server))
-      process.stderr.write(`${done.length}/${trials} ${done.slice(-1).map(describe).join("")}\n`)
-    }
-    return done
-  }))
-
-const options = parseOptions(process.argv.slice(2))
-if (typeof options === "string") {
-  process.stderr.write(`projection-trials: ${options}\n`)
-  process.exitCode = 64
-} else {
-  const trials = await Effect.runPromise(runAll(options))
-  process.stdout.write(`${JSON.stringify(summarise(trials))}\n`)
-  process.exitCode = trials.some(({ wrong }) => wrong.length > 0) ? 1 : 0
-}
+await runTrialCommand({
+  name: "projection-trials",
+  variants: VARIANTS,
+  trialsDefault: 15 * VARIANTS.length,
+  serve: () => scopedServer(),
+  run: runTrial,
+  describe,
+  summarise
+})
