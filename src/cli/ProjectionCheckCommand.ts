@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isCheckpoint } from "../projection/EventReplay.ts"
@@ -11,10 +10,11 @@ import type { Verification } from "../projection/ProjectionControl.ts"
 import type { Follower } from "../projection/Reactor.ts"
 import { CliFailure } from "./CliFailure.ts"
 import { confirm } from "./internal/confirm.ts"
-import { styleOf, type TableStyle } from "./internal/eventTable.ts"
+import type { TableStyle } from "./internal/eventTable.ts"
 import { loadProjectionCode, type ProjectionCode } from "./internal/projectionCode.ts"
 import { openHost, type ProjectionHost } from "./internal/projectionHost.ts"
 import { chooseFollower, notKnown } from "./internal/projectionNames.ts"
+import { printProjections } from "./internal/projectionReport.ts"
 import { Out } from "./Out.ts"
 import type { Settings } from "./Settings.ts"
 import { renderTable } from "./table.ts"
@@ -150,7 +150,6 @@ interface Verified {
 }
 
 const printVerified = Effect.fnUntraced(function*(all: ReadonlyArray<Verified>, settings: Settings) {
-  const out = yield* Out
   const rows = all.map(({ follower: { name, version }, verified: { checkpoint, isComplete, log, parked } }) => ({
     name,
     version,
@@ -160,19 +159,11 @@ const printVerified = Effect.fnUntraced(function*(all: ReadonlyArray<Verified>, 
     log: { events: log.count, digest: log.digest },
     parked
   }))
-  switch (settings.output) {
-    case "json":
-      return yield* out.data(`${JSON.stringify({ projections: rows })}\n`)
-    case "ndjson":
-      for (const row of rows) yield* out.data(`${JSON.stringify(row)}\n`)
-      return
-    case "table":
-      return yield* out.data(
-        rows.length === 0
-          ? "no projection has run yet\n"
-          : renderVerified(rows, styleOf(settings, out, (yield* TerminalCapabilities).canColor))
-      )
-  }
+  yield* printProjections(
+    rows,
+    settings,
+    (style) => rows.length === 0 ? "no projection has run yet\n" : renderVerified(rows, style)
+  )
 })
 
 const renderVerified = (

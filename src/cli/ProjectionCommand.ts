@@ -4,13 +4,17 @@
  *
  * @since 0.1.0
  */
-import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import { pause, resume } from "../projection/ProjectionControl.ts"
-import { styleOf } from "./internal/eventTable.ts"
 import { loadProjectionCode } from "./internal/projectionCode.ts"
 import { builtInCode, recordsOf, unknownProjection, type WhichInput } from "./internal/projectionNames.ts"
-import { readStandings, renderStanding, renderStandings, standingToJson } from "./internal/projectionReport.ts"
+import {
+  printProjections,
+  readStandings,
+  renderStanding,
+  renderStandings,
+  standingToJson
+} from "./internal/projectionReport.ts"
 import { Out } from "./Out.ts"
 import type { Settings } from "./Settings.ts"
 import { withStore } from "./StoreOpener.ts"
@@ -37,17 +41,11 @@ export interface ListInput {
 export const listCommand = Effect.fnUntraced(function*({ module, slices }: ListInput, settings: Settings) {
   const code = yield* loadProjectionCode(settings, module)
   const standings = yield* withStore(settings, "read")(readStandings(code, { slices }))
-  const out = yield* Out
-  switch (settings.output) {
-    case "table":
-      return yield* out.data(
-        renderStandings(standings, styleOf(settings, out, (yield* TerminalCapabilities).canColor), { slices })
-      )
-    case "json":
-      return yield* out.data(`${JSON.stringify({ projections: standings.map(standingToJson) })}\n`)
-    case "ndjson":
-      for (const standing of standings) yield* out.data(`${JSON.stringify(standingToJson(standing))}\n`)
-  }
+  yield* printProjections(
+    standings.map(standingToJson),
+    settings,
+    (style) => renderStandings(standings, style, { slices })
+  )
 })
 
 /**
@@ -77,16 +75,11 @@ export const statusCommand = Effect.fnUntraced(function*(input: StatusInput, set
     if (missing !== undefined) return yield* unknownProjection(missing, code)
     return names.flatMap((name) => found.filter((standing) => standing.name === name))
   }).pipe(withStore(settings, "read"))
-  const out = yield* Out
-  if (settings.output === "ndjson") {
-    for (const standing of standings) yield* out.data(`${JSON.stringify(standingToJson(standing))}\n`)
-    return
-  }
-  if (settings.output === "json") {
-    return yield* out.data(`${JSON.stringify({ projections: standings.map(standingToJson) })}\n`)
-  }
-  const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
-  yield* out.data(standings.map((standing) => renderStanding(standing, style)).join("\n"))
+  yield* printProjections(
+    standings.map(standingToJson),
+    settings,
+    (style) => standings.map((standing) => renderStanding(standing, style)).join("\n")
+  )
 })
 
 /**

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -13,10 +12,10 @@ import type { Follower } from "../projection/Reactor.ts"
 import type { RunnerOptions } from "../projection/RunnerOptions.ts"
 import type { Checkpoint } from "../store/CheckpointStore.ts"
 import { CliFailure, fromError } from "./CliFailure.ts"
-import { styleOf } from "./internal/eventTable.ts"
 import { loadProjectionCode } from "./internal/projectionCode.ts"
 import { openHost, type ProjectionHost } from "./internal/projectionHost.ts"
 import { type AnyOfInput, chooseFollowers } from "./internal/projectionNames.ts"
+import { printProjections } from "./internal/projectionReport.ts"
 import { makeWatch } from "./internal/projectionWatch.ts"
 import { Out } from "./Out.ts"
 import { makeProgress, type Progress } from "./Progress.ts"
@@ -159,7 +158,6 @@ const noteStopped = Effect.fnUntraced(function*(
 })
 
 const print = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>, elapsedMs: number, settings: Settings) {
-  const out = yield* Out
   const rows = outcomes.map(({ follower: { name, version }, newEvents, result }) => ({
     name,
     version,
@@ -169,33 +167,26 @@ const print = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>, elap
     elapsedMs,
     error: result._tag === "Success" ? null : errorToJson(result.failure)
   }))
-  switch (settings.output) {
-    case "json":
-      return yield* out.data(`${JSON.stringify({ projections: rows })}\n`)
-    case "ndjson":
-      for (const row of rows) yield* out.data(`${JSON.stringify(row)}\n`)
-      return
-    case "table":
-      return yield* out.data(renderTable(
-        [
-          { title: "PROJECTION", cut: "middle" },
-          { title: "VERSION", align: "right" },
-          { title: "POSITION", align: "right" },
-          { title: "NEW EVENTS", align: "right" },
-          { title: "RATE", align: "right" },
-          { title: "RESULT", cut: "end" }
-        ],
-        rows.map(({ error, name, newEvents, position, version }) => [
-          name,
-          String(version),
-          position === null ? "" : count(position),
-          count(newEvents),
-          `${count(Math.round(newEvents / Math.max(elapsedMs, 1) * 1000))}/s`,
-          error === null ? "at the head" : `${error.code}: ${error.why}`
-        ]),
-        styleOf(settings, out, (yield* TerminalCapabilities).canColor)
-      ))
-  }
+  yield* printProjections(rows, settings, (style) =>
+    renderTable(
+      [
+        { title: "PROJECTION", cut: "middle" },
+        { title: "VERSION", align: "right" },
+        { title: "POSITION", align: "right" },
+        { title: "NEW EVENTS", align: "right" },
+        { title: "RATE", align: "right" },
+        { title: "RESULT", cut: "end" }
+      ],
+      rows.map(({ error, name, newEvents, position, version }) => [
+        name,
+        String(version),
+        position === null ? "" : count(position),
+        count(newEvents),
+        `${count(Math.round(newEvents / Math.max(elapsedMs, 1) * 1000))}/s`,
+        error === null ? "at the head" : `${error.code}: ${error.why}`
+      ]),
+      style
+    ))
 })
 
 const errorToJson = (error: unknown) => {

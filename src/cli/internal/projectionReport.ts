@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -11,9 +12,11 @@ import { isCheckpoint } from "../../projection/EventReplay.ts"
 import type { Follower } from "../../projection/Reactor.ts"
 import { CheckpointStore, type ProjectionBuild, type ProjectionRecord } from "../../store/CheckpointStore.ts"
 import { EventStore } from "../../store/EventStore.ts"
+import { Out } from "../Out.ts"
+import type { Settings } from "../Settings.ts"
 import { renderPairs, renderTable } from "../table.ts"
 import { count, duration, time } from "../Text.ts"
-import type { TableStyle } from "./eventTable.ts"
+import { styleOf, type TableStyle } from "./eventTable.ts"
 import type { ProjectionCode } from "./projectionCode.ts"
 
 /**
@@ -115,6 +118,29 @@ export const readStandings = Effect.fnUntraced(function*(
     })
   }
   return standings
+})
+
+/**
+ * Prints what is said of each of some projections, in the form that the settings name.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const printProjections = Effect.fnUntraced(function*(
+  rows: ReadonlyArray<unknown>,
+  settings: Settings,
+  toText: (style: TableStyle) => string
+) {
+  const out = yield* Out
+  switch (settings.output) {
+    case "json":
+      return yield* out.data(`${JSON.stringify({ projections: rows })}\n`)
+    case "ndjson":
+      for (const row of rows) yield* out.data(`${JSON.stringify(row)}\n`)
+      return
+    case "table":
+      return yield* out.data(toText(styleOf(settings, out, (yield* TerminalCapabilities).canColor)))
+  }
 })
 
 /**
