@@ -46,14 +46,6 @@ const sharesOf = (projection: StateProjection<unknown>) =>
     return shares
   })
 
-const assertFolded = (category: string, projection: StateProjection<Balance>) =>
-  Effect.gen(function*() {
-    yield* ProjectionControl.awaitPosition(projection, yield* head, "20 seconds")
-    assert.deepStrictEqual(yield* allStates(projection), foldBalances(yield* eventsOf(category)))
-    const { isComplete } = Option.getOrThrow(yield* ProjectionControl.verify(projection))
-    assert.isTrue(isComplete)
-  })
-
 /** Registers the tests for one storage. */
 export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | EventStore, E>): void => {
   it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`Slices (${storage})`, (it) => {
@@ -68,7 +60,7 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
           assert.strictEqual(checkpoint.position, yield* head)
           const whole = yield* runOnce(balances(category, { name: someProjectionName() }))
           assert.strictEqual(checkpoint.digest, whole.digest)
-          yield* assertFolded(category, projection)
+          yield* assertFold(category, projection)
           const { slices } = Option.getOrThrow(yield* ProjectionControl.describe(projection))
           const events = yield* eventsOf(category)
           for (const [slice, { checkpoint: { count } }] of slices.entries()) {
@@ -158,7 +150,7 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
           assert.isAtLeast(report.lagEvents, (yield* head) - unseen.position)
           isBroken = false
           yield* runOnce(projection)
-          yield* assertFolded(category, projection)
+          yield* assertFold(category, projection)
         }
       }))
 
@@ -205,7 +197,7 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
           assert.strictEqual((yield* CheckpointStore.use((store) => store.findSlices(after))).length, count)
           assert.deepStrictEqual(yield* allStates(after), [])
           yield* runOnce(after)
-          yield* assertFolded(category, after)
+          yield* assertFold(category, after)
         }
       }))
 
@@ -221,12 +213,12 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         const third = yield* Effect.forkChild(run(projection, { ...SMALL, owner: "third" }))
         yield* waitFor(sharesOf(projection), (shares) => [...shares.values()].every((share) => share === 2))
         yield* appendDeposits(category, 12, 20)
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
         yield* Fiber.interrupt(first)
         yield* Fiber.interrupt(second)
         yield* appendDeposits(category, 12, 20)
         yield* waitFor(sharesOf(projection), (shares) => shares.get("third") === 6)
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
         yield* Fiber.interrupt(third)
         assert.deepStrictEqual([...(yield* sharesOf(projection)).keys()], [""])
       }))
@@ -247,7 +239,7 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         yield* Fiber.interrupt(second)
         yield* waitFor(owners, (names) => names.every((name) => name === "first"))
         yield* appendDeposits(category, 3, 10)
-        for (const projection of projections) yield* assertFolded(category, projection)
+        for (const projection of projections) yield* assertFold(category, projection)
         yield* Fiber.interrupt(first)
       }))
 
@@ -261,15 +253,15 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
           indexes(2),
           (index) => Effect.forkChild(run(projection, { ...options, owner: `runner ${index}` }))
         )
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
         yield* ProjectionControl.reset(projection)
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
         yield* ProjectionControl.pause(projection)
         yield* waitFor(sharesOf(projection), (shares) => shares.get("") === 4)
         assert.strictEqual(Option.getOrThrow(yield* ProjectionControl.describe(projection)).status, "paused")
         yield* appendDeposits(category, 8, 8)
         yield* ProjectionControl.resume(projection)
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
         yield* Effect.forEach(runners, (runner) => Fiber.interrupt(runner))
       }))
 
@@ -297,7 +289,7 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         assert.isAtLeast(slices[own]!.parked, 4)
         isBroken = false
         assert.deepStrictEqual(yield* ProjectionControl.replayParked(projection), { applied: 8, remaining: 0 })
-        yield* assertFolded(category, projection)
+        yield* assertFold(category, projection)
       }))
 
     it.effect("a wait for a position asks each slice for its own events only", () =>

@@ -17,7 +17,7 @@ import type { StateProjection } from "../../src/projection/Projection.ts"
 import { CheckpointStore } from "../../src/store/CheckpointStore.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { StorageError, Unavailable } from "../../src/store/EventStoreError.ts"
-import { indexes, unique } from "../store/fixtures.ts"
+import { head, indexes, unique } from "../store/fixtures.ts"
 
 export const Opened = EventType.make("AccountOpened", { owner: Schema.String })
 
@@ -134,11 +134,22 @@ export const checkpointOf = (projection: Reactor.Follower<unknown>) =>
     return Option.getOrThrow(found).checkpoint
   })
 
-/** Asserts that the states are the fold of the log up to the checkpoint, and that the digest says so too. */
+/**
+ * How far a projection has seen the log: its checkpoint. Slices stand at different
+ * places, so a divided one is waited for until it has seen everything.
+ */
+export const seenUntil = (projection: Reactor.Follower<unknown>) =>
+  Effect.gen(function*() {
+    if (projection.slices === undefined) return (yield* checkpointOf(projection)).position
+    const end = yield* head
+    yield* ProjectionControl.awaitPosition(projection, end, "20 seconds")
+    return end
+  })
+
+/** Asserts that the states are the fold of the log as far as it was seen, and that the digest says so too. */
 export const assertFold = (category: string, projection: StateProjection<Balance>) =>
   Effect.gen(function*() {
-    const { position } = yield* checkpointOf(projection)
-    const events = yield* eventsOf(category, position)
+    const events = yield* eventsOf(category, yield* seenUntil(projection))
     assert.deepStrictEqual(yield* allStates(projection), foldBalances(events))
     yield* assertComplete(projection)
   })
