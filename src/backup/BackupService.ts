@@ -54,8 +54,9 @@ export class BackupService extends Context.Service<BackupService, {
    *
    * **Details**
    *
-   * Appends go on meanwhile. An incremental backup of a log that has no new
-   * events is `Unchanged`, and nothing is written. What a killed backup has left
+   * Appends go on meanwhile. An incremental backup of a store that is as its
+   * newest backup holds it is `Unchanged`, and nothing is written; one without new
+   * events is written when something beside them changed, a tombstone say. What a killed backup has left
    * has no manifest and is no backup; `prune` removes it.
    */
   readonly create: (options?: CreateOptions) => Effect.Effect<CreateOutcome, CreateError>

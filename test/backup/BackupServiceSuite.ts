@@ -144,6 +144,32 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
     )
 
     test(
+      "what changed beside the events is backed up without new events",
+      Effect.gen(function*() {
+        const from = yield* open
+        const place = yield* makePlace
+        const backups = yield* serviceOf(from, place)
+        const encryption = encryptionKey()
+        yield* fillStore(from)
+        yield* created(backups, { encryption })
+        yield* from.store.truncateBefore("order-0", 2)
+        const next = yield* created(backups, { encryption })
+        assert.deepInclude(next as object, { kind: "incremental", after: 60, until: 60 })
+        assert.strictEqual((yield* backups.create({ encryption }))._tag, "Unchanged")
+        // the first row that no backup has
+        yield* from.store.setStreamMetadata("order-4", { owner: "x" })
+        const last = yield* created(backups, { encryption })
+        const to = yield* open
+        const outcome = yield* (yield* serviceOf(to, place)).restore({ keys: { encryption: [encryption] } })
+        assert.deepInclude(outcome as object, { id: last.id, position: 60 })
+        assert.strictEqual(
+          JSON.stringify((yield* viewOf(to.transfer)).streams),
+          JSON.stringify((yield* viewOf(from.transfer)).streams)
+        )
+      })
+    )
+
+    test(
       "a backup goes on from those of its own history only",
       Effect.gen(function*() {
         const place = yield* makePlace

@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { isDeepStrictEqual } from "node:util"
 import type { Position } from "../../event/Revision.ts"
 import { storeRestoring } from "../../store/EventStoreError.ts"
 import { type LogTransfer, type LogView, type OtherKind, TRANSFER_KINDS } from "../../store/LogTransfer.ts"
@@ -7,6 +9,7 @@ import * as BackupCatalog from "../BackupCatalog.ts"
 import { BackupNotFound } from "../BackupError.ts"
 import type { BackupManifest } from "../BackupManifest.ts"
 import type { CreateError, CreateOptions, CreateOutcome } from "../BackupOptions.ts"
+import * as BackupReader from "../BackupReader.ts"
 import { BackupStorage } from "../BackupStorage.ts"
 import * as BackupWriter from "../BackupWriter.ts"
 import { BackupAheadOfLog, BackupHistoryDiffers } from "../TransferError.ts"
@@ -25,7 +28,9 @@ export const createBackup = Effect.fn("BackupService.create")(function*(
     const { id, until } = parent
     return yield* new BackupAheadOfLog({ id, until: until as Position, head: position as Position })
   }
-  if (parent?.until === position) return { _tag: "Unchanged", newest: parent }
+  if (parent?.until === position && (yield* isUnchanged(transfer, parent, options))) {
+    return { _tag: "Unchanged", newest: parent }
+  }
   return yield* Effect.scoped(write(transfer, { ...options, incarnation, parent }))
 })
 
@@ -63,6 +68,35 @@ const isWhole = (backup: BackupManifest, all: ReadonlyArray<BackupManifest>): bo
     at = parent
   }
   return at?.kind === "full"
+}
+
+/** Whether the log ends where the backup does, and all beside the events is as it holds it. */
+const isUnchanged = Effect.fnUntraced(
+  function*(transfer: LogTransfer["Service"], { id, until }: BackupManifest, { encryption, keys = {} }: CreateOptions) {
+    const reader = yield* BackupReader.open(id, {
+      ...keys,
+      encryption: [...keys.encryption ?? [], ...(encryption === undefined ? [] : [encryption])]
+    })
+    const view = yield* transfer.view
+    if (view.position !== until) return false
+    for (const kind of TRANSFER_KINDS) {
+      if (kind !== "events" && !(yield* isSame(reader.rows(kind), view.rows(kind)))) return false
+    }
+    return true
+  },
+  Effect.scoped,
+  // one that cannot be read is not taken for the newest state
+  Effect.catchIf((failure) => failure._tag !== "StorageError", () => Effect.succeed(false))
+)
+
+const isSame = <A, E, E2>(before: Stream.Stream<A, E>, after: Stream.Stream<A, E2>): Effect.Effect<boolean, E | E2> => {
+  // the end is an item too: a row stands beside it when one side has more
+  const withEnd = <E3>(rows: Stream.Stream<A, E3>) => Stream.concat(rows, Stream.succeed(undefined))
+  return Stream.zip(withEnd(before), withEnd(after)).pipe(
+    Stream.filter(([one, other]) => !isDeepStrictEqual(one, other)),
+    Stream.runHead,
+    Effect.map(Option.isNone)
+  )
 }
 
 const write = Effect.fnUntraced(function*(

@@ -24,7 +24,7 @@ import { makeMeter, type Meter } from "./meter.ts"
 export interface Selected {
   /** The backup that was named. */
   readonly id: string
-  /** Of the earliest backup of the chain that reaches the point: what it holds beside the events is nearest to it. */
+  /** Of the first backup of the chain that reaches the point: what it holds beside the events is nearest to it. */
   readonly reader: BackupReader.BackupReader
   readonly position: number
 }
@@ -35,7 +35,9 @@ export const select = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Selected, RestorePointInvalid | BackupReadError, BackupStorage> {
   const newest = yield* BackupReader.open(id ?? (yield* newestId(keys)), keys)
   const position = yield* findPosition(newest, to)
-  const nearest = newest.chain.find(({ until }) => until >= position) ?? newest.manifest
+  const reaching = newest.chain.find(({ until }) => until >= position)
+  // the last of those that end there: the others differ in what stands beside the events
+  const nearest = newest.chain.findLast(({ until }) => until === reaching?.until) ?? newest.manifest
   const reader = nearest.id === newest.manifest.id ? newest : yield* BackupReader.open(nearest.id, keys)
   return { id: newest.manifest.id, reader, position }
 })
