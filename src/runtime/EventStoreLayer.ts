@@ -132,7 +132,10 @@ export const layerPglite = (options: PgliteStoreOptions = {}): Layer.Layer<
  * @since 0.1.0
  */
 export interface PostgresStoreOptions extends SchemaOptions {
-  /** `postgres://user:password@host:port/database`. */
+  /**
+   * `postgres://user:password@host:port/database`, with the parameters of libpq that the client knows:
+   * `?connect_timeout=SECONDS` is 10 when absent.
+   */
   readonly url: string | Redacted.Redacted
   /**
    * Most connections of each of the two pools, for the caller's statements and
@@ -140,7 +143,7 @@ export interface PostgresStoreOptions extends SchemaOptions {
    * and queries of read models up to 4, when they are used.
    */
   readonly maxConnections?: number | undefined
-  /** Name that `pg_stat_activity` shows; `event-store` when absent. */
+  /** Name that `pg_stat_activity` shows; that of the URL (`application_name`), or `event-store`, when absent. */
   readonly applicationName?: string | undefined
   /** Whether commits wake the followers of other processes (LISTEN and NOTIFY); true when absent. */
   readonly notifications?: boolean | undefined
@@ -174,7 +177,7 @@ export const layerPostgres = (options: PostgresStoreOptions): Layer.Layer<
 > => {
   const client = layerServer({
     url: typeof options.url === "string" ? Redacted.make(options.url) : options.url,
-    applicationName: options.applicationName ?? "event-store",
+    applicationName: options.applicationName,
     maxConnections: options.maxConnections ?? 10
   })
   const settings = Effect.succeed({

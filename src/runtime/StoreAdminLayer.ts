@@ -57,7 +57,7 @@ export const layerAdmin = (
       )
     case "Postgres":
       return PgStoreAdmin.layer("postgres").pipe(
-        Layer.provide(layerServer({ url: target.url, applicationName: "event-store", maxConnections: 1 })),
+        Layer.provide(layerServer({ url: target.url, applicationName: undefined, maxConnections: 1 })),
         Layer.provide(named)
       )
   }

@@ -32,11 +32,11 @@ const one = (streamId = "a-1", expected: AppendOptions["expected"] = "any"): App
 })
 
 /** A store behind a proxy. */
-const behindProxy = (admin: string, options: Parameters<typeof openStore>[1] = {}) =>
+const behindProxy = (admin: string, options: Parameters<typeof openStore>[1] = {}, parameters = "") =>
   Effect.gen(function*() {
     const url = yield* makeDatabase(admin)
     const proxy = yield* makeFaultProxy(url)
-    return { url, proxy, open: yield* openStore(proxy.url, options) }
+    return { url, proxy, open: yield* openStore(`${proxy.url}${parameters}`, options) }
   })
 
 const FAULTS: ReadonlyArray<readonly [name: string, fault: Fault]> = [
@@ -116,10 +116,8 @@ for (const server of servers) {
 
     it.live("A7 a server that falls silent is AppendOutcomeUnknown with the ids, and the same ids tell the truth later", () =>
       Effect.gen(function*() {
-        const { open, proxy } = yield* behindProxy(server.admin, {
-          lockTimeout: "100 millis",
-          resolveTimeout: "200 millis"
-        })
+        const waits = { lockTimeout: "100 millis", resolveTimeout: "200 millis" } as const
+        const { open, proxy } = yield* behindProxy(server.admin, waits, "?connect_timeout=1")
         const { store } = open
         yield* store.append(one())
         for (const [fault, isRecorded] of [["LoseAnswer", true], ["LoseRequest", false]] as const) {

@@ -1,7 +1,15 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, FileSystem, Layer, Stream } from "effect"
-import { layerConfig, layerMemory, layerPglite, layerPostgres, layerUrl } from "../../src/runtime/index.ts"
+import {
+  layerConfig,
+  layerMemory,
+  layerPglite,
+  layerPostgres,
+  layerUrl,
+  type PostgresStoreOptions
+} from "../../src/runtime/index.ts"
 import { EventStore, StoreAdmin } from "../../src/store/index.ts"
 import { makeDatabase } from "../support/postgres.ts"
 import { servers } from "../support/servers.ts"
@@ -65,6 +73,21 @@ describe("EventStoreLayer", () => {
         Effect.provideService(ConfigProvider.ConfigProvider, environment)
       )
       assert.strictEqual(answer.events, 1)
+    }))
+
+  it.live("what the URL of a server says of a connection holds, unless an option says otherwise", () =>
+    Effect.gen(function*() {
+      const url = yield* makeDatabase(servers[0]!.admin)
+      const said = (options: PostgresStoreOptions) =>
+        Effect.gen(function*() {
+          const sql = yield* PgClient.PgClient
+          const [row] = yield* sql`SELECT current_setting('application_name') AS name`
+          return [row?.["name"], sql.config.connectTimeout]
+        }).pipe(Effect.provide(Layer.fresh(layerPostgres(options))))
+      assert.deepStrictEqual(yield* said({ url }), ["event-store", "10 seconds"])
+      const named = `${url}?application_name=shop&connect_timeout=2`
+      assert.deepStrictEqual(yield* said({ url: named }), ["shop", undefined])
+      assert.deepStrictEqual(yield* said({ url: named, applicationName: "mine" }), ["mine", undefined])
     }))
 
   it.live("a wrong URL, an absent server and an absent schema are typed failures of the layer", () =>
