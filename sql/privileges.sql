@@ -4,6 +4,8 @@
 -- event_store_reader  reads everything
 -- event_store_backup  the same, for those who make backups
 -- event_store_writer  appends as well; cannot update or delete an event
+--
+-- To archive months, and to bring them back, takes the owner: tables change hands.
 
 DO $$
 BEGIN

@@ -14,6 +14,8 @@
 --           outcome 5 (an id is used again for something else), with the first
 --           such id and where it is recorded
 --
+-- Of an archived event the data is not here to be compared: the rest decides.
+--
 -- A write is recorded as it is when its events stand side by side in its
 -- stream; in the log others may stand between them, when they were appended in
 -- parts.
@@ -36,7 +38,7 @@ AS $$
   ), compared AS MATERIALIZED (
     SELECT a.request, a.write, a.no, a.id, e.position AS found_position,
       e.revision - a.index AS first_revision,
-      e.stream = a.stream AND e.type = a.type AND e.version = a.version AND e.data::text = a.data
+      e.stream = a.stream AND e.type = a.type AND e.version = a.version AND (e.data::text = a.data OR e.data IS NULL)
         AND e.tags IS NOT DISTINCT FROM string_to_array(a.tags, E'\x1f') AS is_same
     FROM asked a
     LEFT JOIN LATERAL (

@@ -53,4 +53,13 @@ AS $$
   FROM (SELECT x.tag, e.position, e.type FROM events e, unnest(e.tags) AS x (tag)) d
   FULL JOIN event_tags t ON t.tag = d.tag AND t.position = d.position AND t.type = d.type
   WHERE d.position IS NULL OR t.position IS NULL HAVING count(*) > 0
+  UNION ALL
+  SELECT 'archives repeat or have gaps', count(*), min(d.after_position)::text
+  FROM (SELECT a.after_position, lag(a.until_position, 1, 0::bigint) OVER (ORDER BY a.until_position) AS before
+        FROM archives a) d
+  WHERE d.after_position <> d.before HAVING count(*) > 0
+  UNION ALL
+  SELECT 'data is missing, or stands in the archived part', count(*), min(e.position)::text
+  FROM events e, (SELECT coalesce(max(a.until_position), 0) AS until FROM archives a) p
+  WHERE (e.data IS NULL) <> (e.position <= p.until) HAVING count(*) > 0
 $$;

@@ -8,13 +8,21 @@ import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { type BackupFault, BackupInUse, type BackupReadError, type BackupStorageError } from "./BackupError.ts"
+import {
+  BackupArchived,
+  type BackupFault,
+  BackupInUse,
+  type BackupReadError,
+  type BackupStorageError
+} from "./BackupError.ts"
 import type { BackupKeys } from "./BackupKeys.ts"
 import type { BackupManifest } from "./BackupManifest.ts"
 import { BackupStorage } from "./BackupStorage.ts"
+import { archiveMark, isMarked, markedBackup } from "./internal/archiveMarks.ts"
 import { loadChain } from "./internal/chain.ts"
 import { loadManifest, removeFiles } from "./internal/files.ts"
 import { parseFile } from "./internal/names.ts"
+import { inOrder } from "./internal/order.ts"
 
 /**
  * What is in a place of backups.
@@ -23,12 +31,14 @@ import { parseFile } from "./internal/names.ts"
  * @since 0.1.0
  */
 export interface BackupList {
-  /** By when they were begun, the oldest first. */
+  /** The oldest first: those of one history by how far they reach, others by when they were begun. */
   readonly backups: ReadonlyArray<BackupManifest>
   /** What is wrong with the manifests that could not be read. */
   readonly faults: ReadonlyArray<{ readonly id: string; readonly fault: BackupFault }>
   /** Segments without a manifest: of a backup that is being written, or that never was finished. */
   readonly incomplete: ReadonlyArray<IncompleteBackup>
+  /** Backups from which a store reads its archived months. */
+  readonly archived: ReadonlyArray<string>
 }
 
 /**
@@ -56,10 +66,13 @@ export const list = Effect.fn("BackupCatalog.list")(function*(
 ): Effect.fn.Return<BackupList, BackupStorageError, BackupStorage> {
   const storage = yield* BackupStorage
   const finished: Array<string> = []
+  const archived: Array<string> = []
   const found = new Map<string, IncompleteBackup>()
   yield* Stream.runForEachArray(storage.list(), (files) =>
     Effect.sync(() => {
       for (const file of files) {
+        const marked = markedBackup(file.name)
+        if (marked !== undefined) archived.push(marked)
         const parsed = parseFile(file.name)
         if (parsed === undefined) continue
         if (parsed.isManifest) finished.push(parsed.id)
@@ -83,7 +96,7 @@ export const list = Effect.fn("BackupCatalog.list")(function*(
     if (Result.isSuccess(result)) backups.push(result.success)
     else faults.push({ id: finished[index] as string, fault: result.failure })
   }
-  return { backups: backups.sort(byBegin), faults, incomplete: [...found.values()] }
+  return { backups: inOrder(backups), faults, incomplete: [...found.values()], archived }
 })
 
 /**
@@ -116,19 +129,21 @@ export const chainOf = Effect.fn("BackupCatalog.chainOf")(function*(
 /**
  * Removes a backup, its manifest first: a removal that is cut short leaves
  * segments, which `removeIncomplete` takes. Fails with `BackupInUse` when others
- * go on from it, and has removed nothing then. Nothing happens when there is no
- * such backup.
+ * go on from it, with `BackupArchived` when a store reads its archived months
+ * from it, and has removed nothing then. Nothing happens when there is no such
+ * backup.
  *
  * @category operations
  * @since 0.1.0
  */
 export const remove = Effect.fn("BackupCatalog.remove")(function*(
   id: string
-): Effect.fn.Return<void, BackupInUse | BackupStorageError, BackupStorage> {
+): Effect.fn.Return<void, BackupInUse | BackupArchived | BackupStorageError, BackupStorage> {
   const storage = yield* BackupStorage
   const { backups } = yield* list()
   const children = backups.filter(({ parent }) => parent?.id === id).map((child) => child.id)
   if (children.length > 0) return yield* new BackupInUse({ id, children })
+  if (yield* isMarked(storage, id)) return yield* new BackupArchived({ id, file: archiveMark(id) })
   yield* removeFiles(storage, id)
 })
 
@@ -164,10 +179,6 @@ const READS = 8
 
 /** How long nobody writes to a backup that is given up: one hour. */
 const IDLE_MILLIS = 60 * 60 * 1000
-
-/** Names have seconds only: of two backups of one second the second can have the smaller name. */
-const byBegin = (a: BackupManifest, b: BackupManifest): number =>
-  a.startedAt.epochMilliseconds - b.startedAt.epochMilliseconds || a.until - b.until || (a.id < b.id ? -1 : 1)
 
 const tryLoad = Effect.fnUntraced(function*(
   storage: BackupStorage["Service"],

@@ -10,6 +10,7 @@ import type { BackupFault, BackupReadError, BackupStorageError } from "./BackupE
 import type { BackupKeys } from "./BackupKeys.ts"
 import { type BackupManifest, backupSize, MANIFEST_BYTES_MAX, type SegmentEntry } from "./BackupManifest.ts"
 import { BackupStorage, readBackupFile } from "./BackupStorage.ts"
+import { isMarked, markArchived } from "./internal/archiveMarks.ts"
 import { findFileFault, loadChain } from "./internal/chain.ts"
 import { loadManifest, loadSegmentFile, putFile } from "./internal/files.ts"
 import { manifestFile, segmentFile } from "./internal/names.ts"
@@ -98,6 +99,8 @@ export const copy = Effect.fn("BackupCopy.copy")(function*(
       { concurrency: SEGMENTS, discard: true }
     )
     yield* copyManifest(from, to, manifest, keys)
+    // the second place is to keep what the first one has to
+    if (yield* isMarked(from, manifest.id)) yield* markArchived(to, manifest)
   }
   return {
     backups: manifests.map(({ id }) => id),

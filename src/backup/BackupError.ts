@@ -202,6 +202,28 @@ export class BackupInUse extends Schema.TaggedError<BackupInUse>("effect-event-s
 }
 
 /**
+ * Represents a backup that is not removed because a store reads its archived
+ * months from it: their data stand nowhere else.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BackupArchived
+  extends Schema.TaggedError<BackupArchived>("effect-event-store/backup/BackupError/BackupArchived")(
+    "BackupArchived",
+    {
+      id: Schema.String,
+      /** The mark, which goes when the months were brought back. */
+      file: Schema.String
+    }
+  )
+{
+  override get message(): string {
+    return `Backup ${this.id} is kept: archived months of a store stand in it (${this.file})`
+  }
+}
+
+/**
  * Schema for why a place for backups did not do what it was asked.
  *
  * **Details**

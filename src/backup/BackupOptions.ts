@@ -10,7 +10,14 @@ import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { AppendError, StorageError } from "../store/EventStoreError.ts"
 import type { BuildLeftOut, LogTransfer, RestoreError, RestoreReport, TransferState } from "../store/LogTransfer.ts"
 import type { IncompleteBackup } from "./BackupCatalog.ts"
-import type { BackupFault, BackupInUse, BackupNotFound, BackupReadError, BackupStorageError } from "./BackupError.ts"
+import type {
+  BackupArchived,
+  BackupFault,
+  BackupInUse,
+  BackupNotFound,
+  BackupReadError,
+  BackupStorageError
+} from "./BackupError.ts"
 import type { BackupKeys } from "./BackupKeys.ts"
 import type { BackupManifest } from "./BackupManifest.ts"
 import type { RetentionPlan } from "./BackupRetention.ts"
@@ -178,6 +185,27 @@ export interface AppendOutcome {
 }
 
 /**
+ * What an append of events of a backup would do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AppendPreview {
+  readonly id: string
+  /** Position of the last event that is looked at. */
+  readonly position: number
+  /** Events of the backup that were looked at. */
+  readonly read: number
+  /** Events that are meant and are not in the store: they would be appended. */
+  readonly toAppend: number
+  /** Events that stand in the store already, in the stream that they would be appended to. */
+  readonly present: number
+  /** Events whose ids stand in another stream of the store: the append would fail with `IdempotencyConflict`. */
+  readonly conflicting: number
+  readonly elapsedMillis: number
+}
+
+/**
  * Everything that the appending of a backup can answer.
  *
  * @category errors
@@ -243,4 +271,4 @@ export interface PruneOutcome {
  * @category errors
  * @since 0.1.0
  */
-export type PruneError = InvalidInput | BackupInUse | BackupFault | BackupStorageError
+export type PruneError = InvalidInput | BackupInUse | BackupArchived | BackupFault | BackupStorageError

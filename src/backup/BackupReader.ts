@@ -12,8 +12,10 @@ import type { BackupReadError } from "./BackupError.ts"
 import type { BackupKeys } from "./BackupKeys.ts"
 import type { BackupManifest, SegmentEntry } from "./BackupManifest.ts"
 import { BackupStorage } from "./BackupStorage.ts"
+import { ByteReader } from "./internal/bytes.ts"
 import { loadChain, loadSegment, makeCursor, makeOpener, type Opener, readRecords } from "./internal/chain.ts"
-import { type EventContext, readRecord, visitEvent } from "./internal/records.ts"
+import { EventsReader } from "./internal/eventColumns.ts"
+import { readRecord, type RowKind } from "./internal/records.ts"
 
 /**
  * A backup that can be read, with all that it goes on from.
@@ -108,17 +110,14 @@ export const open = Effect.fnUntraced(function*(
       if (located.entry.lastRecordedAt <= micros) return located.entry.last
       const { entry, plain } = yield* load(located)
       let position = entry.first
-      const context: EventContext = { position: entry.first, recordedAt: 0 }
-      const visitor = {
-        event: (at: number) => {
-          if (context.recordedAt <= micros) position = at
-        }
-      }
       const fault = readRecords(
-        makeCursor(plain),
+        makeCursor(() => new EventsReader(plain, entry)),
         { backupId: located.opener.manifest.id, entry },
         entry.records,
-        (reader) => visitEvent(reader, context, visitor)
+        (events) => {
+          events.visit()
+          if (events.recordedAt <= micros) position = events.position
+        }
       )
       return fault === undefined ? position : yield* fault
     })
@@ -140,15 +139,35 @@ const rowsOf = <K extends TransferKind>(
   { entry, opener, plain }: Located & { readonly plain: Buffer }
 ): Stream.Stream<TransferRows[K], BackupReadError> => {
   const place = { backupId: opener.manifest.id, entry }
-  const context: EventContext = { position: entry.first, recordedAt: 0 }
-  return Stream.paginate(makeCursor(plain), (cursor) =>
+  const cursor = makeCursor(() => openRows(kind, plain, entry))
+  return Stream.paginate(cursor, () =>
     Effect.suspend(() => {
       const rows: Array<TransferRows[K]> = []
       const fault = readRecords(cursor, place, PAGE_ROWS, (reader) => {
-        rows.push(readRecord(reader, kind, context))
+        rows.push(reader.row())
       })
       return fault === undefined
         ? Effect.succeed([rows, cursor.read < entry.records ? Option.some(cursor) : Option.none()] as const)
         : Effect.fail(fault)
     }))
+}
+
+interface RowReader<Row> {
+  readonly isAtEnd: boolean
+  readonly row: () => Row
+}
+
+const openRows = <K extends TransferKind>(kind: K, plain: Buffer, entry: SegmentEntry): RowReader<TransferRows[K]> =>
+  (kind === "events" ? new EventsReader(plain, entry) : openRecords(kind as RowKind, plain)) as RowReader<
+    TransferRows[K]
+  >
+
+const openRecords = <K extends RowKind>(kind: K, plain: Buffer): RowReader<TransferRows[K]> => {
+  const reader = new ByteReader(plain)
+  return {
+    get isAtEnd() {
+      return reader.isAtEnd
+    },
+    row: () => readRecord(reader, kind)
+  }
 }

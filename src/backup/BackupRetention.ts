@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import type { BackupManifest } from "./BackupManifest.ts"
+import { inOrder } from "./internal/order.ts"
 
 /**
  * Which backups to keep. A backup is kept when one of the rules says so, or when
@@ -17,7 +18,9 @@ import type { BackupManifest } from "./BackupManifest.ts"
  *
  * A rule counts the newest backup of each of the last so many days, weeks, months or years in
  * which there is one: a week without backups uses up none of it. Weeks begin on
- * Monday. A backup is of the day on which it was begun.
+ * Monday. A backup is of the day on which it was begun. Which one is newer is told by
+ * how far two backups of one history reach, so a wrong clock takes away none that is
+ * needed.
  *
  * @category models
  * @since 0.1.0
@@ -34,12 +37,12 @@ export interface RetentionPolicy {
 }
 
 /**
- * Why a backup is kept.
+ * Why a backup is kept; `archive`: a store reads its archived months from it.
  *
  * @category models
  * @since 0.1.0
  */
-export type RetentionReason = "last" | "daily" | "weekly" | "monthly" | "yearly" | "parent"
+export type RetentionReason = "last" | "daily" | "weekly" | "monthly" | "yearly" | "parent" | "archive"
 
 /**
  * What becomes of each backup.
@@ -60,15 +63,17 @@ export interface RetentionPlan {
 }
 
 /**
- * Plans which backups to keep and which to remove. Fails when the policy would
- * keep none at all, or is no policy.
+ * Plans which backups to keep and which to remove; those from which a store
+ * reads its archived months are kept whatever the policy says. Fails when the
+ * policy would keep none at all, or is no policy.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const plan = (
   policy: RetentionPolicy,
-  backups: ReadonlyArray<Pick<BackupManifest, "id" | "parent" | "startedAt">>
+  backups: ReadonlyArray<Pick<BackupManifest, "id" | "incarnation" | "parent" | "startedAt" | "until">>,
+  archived: ReadonlyArray<string> = []
 ): Result.Result<RetentionPlan, InvalidInput> => {
   const zone = DateTime.zoneMakeNamed(policy.timeZone ?? "UTC")
   if (Option.isNone(zone)) return invalid("timeZone", "expected the name of a time zone, as Europe/Berlin")
@@ -81,9 +86,7 @@ export const plan = (
   if (RULES.every((rule) => (policy[rule] ?? 0) === 0)) return invalid("keepLast", "the policy would keep no backup")
 
   const chains = readChains(backups)
-  const newestFirst = backups
-    .filter(({ id }) => chains.has(id))
-    .sort((a, b) => b.startedAt.epochMilliseconds - a.startedAt.epochMilliseconds || (a.id < b.id ? 1 : -1))
+  const newestFirst = inOrder(backups.filter(({ id }) => chains.has(id))).toReversed()
 
   const reasons = new Map<string, Set<RetentionReason>>()
   const keep = (id: string, reason: RetentionReason): void => {
@@ -102,6 +105,7 @@ export const plan = (
       keep(id, period)
     }
   }
+  for (const id of archived) if (chains.has(id)) keep(id, "archive")
   // parents that are added on the way have their own parents in the lines already
   for (const id of reasons.keys()) for (const parent of chains.get(id) ?? []) keep(parent, "parent")
 

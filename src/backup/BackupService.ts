@@ -14,6 +14,7 @@ import type {
   AppendBackupError,
   AppendBackupOptions,
   AppendOutcome,
+  AppendPreview,
   CreateError,
   CreateOptions,
   CreateOutcome,
@@ -29,7 +30,7 @@ import type {
 } from "./BackupOptions.ts"
 import type { RetentionPolicy } from "./BackupRetention.ts"
 import { BackupStorage } from "./BackupStorage.ts"
-import { appendBackup } from "./internal/appendBackup.ts"
+import { appendBackup, planAppend } from "./internal/appendBackup.ts"
 import { createBackup } from "./internal/createBackup.ts"
 import { drillBackup } from "./internal/drillBackup.ts"
 import { pruneBackups } from "./internal/pruneBackups.ts"
@@ -80,6 +81,9 @@ export class BackupService extends Context.Service<BackupService, {
   /** Clears a restore that was broken off, and tells whether there was one: the store is empty and usable then. */
   readonly abandonRestore: Effect.Effect<boolean, StorageError>
 
+  /** Says what `append` would do with the same options, event by event. Changes nothing. */
+  readonly planAppend: (options?: AppendBackupOptions) => Effect.Effect<AppendPreview, AppendBackupError>
+
   /**
    * Appends events of a backup to the store, which need not be empty: those of
    * some streams, categories, types, tags, or all.
@@ -126,6 +130,7 @@ export class BackupService extends Context.Service<BackupService, {
         planRestore: (options = {}) => at(planRestore(transfer, options)),
         restore: (options = {}) => at(restoreBackup(transfer, options)),
         abandonRestore: transfer.abandonRestore,
+        planAppend: (options = {}) => at(planAppend(store, options)),
         append: (options = {}) => at(appendBackup(store, options)),
         drill: (options) => at(drillBackup(options)),
         prune: (policy, options = {}) => at(pruneBackups(policy, options))

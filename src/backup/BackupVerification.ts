@@ -11,6 +11,7 @@ import { BackupCorrupt, type BackupFault, type BackupStorageError } from "./Back
 import type { BackupKeys } from "./BackupKeys.ts"
 import { type BackupManifest, backupSize, type SegmentEntry } from "./BackupManifest.ts"
 import { BackupStorage } from "./BackupStorage.ts"
+import { ByteReader } from "./internal/bytes.ts"
 import {
   expectedOf,
   findFileFault,
@@ -21,10 +22,11 @@ import {
   readRecords
 } from "./internal/chain.ts"
 import { addToTally } from "./internal/draft.ts"
+import { EventsReader } from "./internal/eventColumns.ts"
 import { loadManifest, loadSegmentFile } from "./internal/files.ts"
 import { manifestFile, parseFile, segmentFile } from "./internal/names.ts"
-import { type EventContext, type EventVisitor, readRecord, visitEvent } from "./internal/records.ts"
-import { makeRevisionCheck, type RevisionCheck } from "./internal/revisions.ts"
+import { readRecord } from "./internal/records.ts"
+import { compareRevisions, makeRevisionCheck, type RevisionCheck } from "./internal/revisions.ts"
 import { open } from "./internal/segment.ts"
 
 /**
@@ -265,35 +267,42 @@ const scanSegment = (
   const file = segmentFile(manifest.id, entry.number)
   const { faults } = scan
   const place = { backupId: manifest.id, entry }
-  const cursor = makeCursor(plain)
   if (entry.kind !== "events") {
-    const context: EventContext = { position: 0, recordedAt: 0 }
-    const fault = readRecords(cursor, place, entry.records, (reader) => readRecord(reader, entry.kind, context))
+    const { kind } = entry
+    const records = makeCursor(() => new ByteReader(plain))
+    const fault = readRecords(records, place, entry.records, (reader) => readRecord(reader, kind))
     if (fault !== undefined) faults.add(fault)
     return
   }
-  const context: EventContext = { position: entry.first, recordedAt: 0 }
-  const visitor: EventVisitor = {
-    event: (position, buffer, idAt, revision, streamAt, streamEnd) => {
-      addToTally(tally, position, buffer, idAt)
-      const fault = scan.revisions.check(buffer, streamAt, streamEnd, revision)
-      if (fault !== undefined) faults.add(corrupt(file, position, fault))
-      if (position === entry.first && context.recordedAt !== entry.firstRecordedAt) {
-        faults.add(corrupt(file, position, "its first event was recorded at another time than the manifest says"))
-      }
-      if (context.recordedAt < scan.recordedAt) {
-        faults.add(corrupt(file, position, "it was recorded before the event before"))
-      }
-      scan.recordedAt = context.recordedAt
+  const cursor = makeCursor(() => new EventsReader(plain, entry))
+  const fault = readRecords(cursor, place, entry.records, (events) => {
+    events.visit()
+    const { idAt, position, recordedAt, revision, revisionBefore } = events
+    addToTally(tally, position, plain, idAt)
+    const wrong = revisionBefore < 0 ? checkFirst(scan, plain, events) : compareRevisions(revision, revisionBefore)
+    if (wrong !== undefined) faults.add(corrupt(file, position, wrong))
+    if (position === entry.first && recordedAt !== entry.firstRecordedAt) {
+      faults.add(corrupt(file, position, "its first event was recorded at another time than the manifest says"))
     }
-  }
-  const fault = readRecords(cursor, place, entry.records, (reader) => visitEvent(reader, context, visitor))
+    if (recordedAt < scan.recordedAt) faults.add(corrupt(file, position, "it was recorded before the event before"))
+    scan.recordedAt = recordedAt
+  })
   if (fault !== undefined) {
     faults.add(fault)
-    skipEvents(scan)
-  } else if (context.recordedAt !== entry.lastRecordedAt) {
+    return skipEvents(scan)
+  }
+  if (scan.recordedAt !== entry.lastRecordedAt) {
     faults.add(corrupt(file, entry.last, "its last event was recorded at another time than the manifest says"))
   }
+  for (const { nameAt, nameEnd, revision } of cursor.reader?.streams ?? []) {
+    scan.revisions.note(plain, nameAt, nameEnd, revision)
+  }
+}
+
+/** The first event of its stream in the segment: the one before is in another segment, if there is one. */
+const checkFirst = (scan: Scan, plain: Buffer, { revision, stream, streams }: EventsReader): string | undefined => {
+  const name = streams[stream]
+  return name === undefined ? undefined : scan.revisions.check(plain, name.nameAt, name.nameEnd, revision)
 }
 
 /** A file that bears the name of the backup and is none of its segments. */

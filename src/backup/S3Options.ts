@@ -19,6 +19,11 @@ export interface S3Options {
   readonly endpoint?: string | undefined
   /** From the environment when absent, as the official client does. */
   readonly region?: string | undefined
+  /**
+   * Profile of the official client's files that says who asks, and in which region unless `region` does; so two places
+   * can have two. Not the one of the environment. `credentials` come before it.
+   */
+  readonly profile?: string | undefined
   /** From the environment, files or the machine's role when absent, as the official client does. */
   readonly credentials?: S3Credentials | undefined
   /** Puts the bucket into the path instead of the host's name; true when absent and there is an `endpoint`. */

@@ -24,12 +24,16 @@ export class BackupHistoryDiffers
       /** Its history. */
       expected: Schema.String,
       /** That of the store. */
-      actual: Schema.String
+      actual: Schema.String,
+      /** Up to where the two are the same, when the store was restored from that history. */
+      restoredUntil: Schema.optional(Position)
     }
   )
 {
   override get message(): string {
-    return `The store is history ${this.actual}, and backup ${this.id} is of history ${this.expected}: make a full backup`
+    return this.restoredUntil !== undefined
+      ? `The store was restored from the history of backup ${this.id}, up to position ${this.restoredUntil}, and is history ${this.actual} since: make a full backup`
+      : `The store is history ${this.actual}, and backup ${this.id} is of history ${this.expected}: make a full backup`
   }
 }
 

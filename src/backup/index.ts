@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+export * from "./ArchiveOptions.ts"
+export * from "./ArchiveService.ts"
+export * as BackupArchive from "./BackupArchive.ts"
 export * as BackupCatalog from "./BackupCatalog.ts"
 export * as BackupCopy from "./BackupCopy.ts"
 export * from "./BackupError.ts"

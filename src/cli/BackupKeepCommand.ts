@@ -167,13 +167,17 @@ export const pruneCommand = Effect.fnUntraced(function*(input: PruneInput, setti
     Effect.gen(function*() {
       const found = yield* list(keys)
       yield* refuseUnread(found)
-      const planned = yield* Effect.fromResult(Result.mapError(plan(policy, found.backups), ({ detail, path }) =>
-        usage("the rules make no sense", `${path}: ${detail}`, "see: event-store backup prune --help")))
+      const planned = yield* Effect.fromResult(
+        Result.mapError(plan(policy, found.backups, found.archived), ({ detail, path }) =>
+          usage("the rules make no sense", `${path}: ${detail}`, "see: event-store backup prune --help"))
+      )
       const sizes = new Map(found.backups.map((manifest) => [manifest.id, backupSize(manifest).fileBytes]))
       const freed = planned.remove.reduce((sum, id) =>
         sum + (sizes.get(id) ?? 0), 0)
       const { location } = yield* BackupStorage
-      if (settings.output === "table") yield* printPlan(planned, sizes, input.dryRun, settings)
+      if (settings.output === "table") {
+        yield* printPlan(planned, sizes, input.dryRun, settings)
+      }
       if (!input.dryRun) {
         if (planned.remove.length > 0) {
           yield* confirm(
@@ -183,7 +187,8 @@ export const pruneCommand = Effect.fnUntraced(function*(input: PruneInput, setti
             "place"
           )
         }
-        yield* Effect.forEach(planned.remove, (id) => remove(id), { discard: true })
+        yield* Effect.forEach(planned.remove, (id) =>
+          remove(id), { discard: true })
       }
       const swept = input.dryRun ? [] : yield* removeIncomplete()
       yield* printPruned(planned, swept, freed, input.dryRun, settings)

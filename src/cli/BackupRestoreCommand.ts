@@ -1,33 +1,25 @@
 /**
- * `event-store backup restore` and `drill`.
+ * `event-store backup restore`.
  *
  * @since 0.1.0
  */
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { join } from "node:path"
 import type { BackupKeys } from "../backup/BackupKeys.ts"
-import type {
-  AppendBackupOptions,
-  AppendOutcome,
-  RestoreOutcome,
-  RestorePoint,
-  RestorePreview
-} from "../backup/BackupOptions.ts"
+import type { AppendBackupOptions, AppendOutcome, RestorePoint, RestorePreview } from "../backup/BackupOptions.ts"
 import { BackupService } from "../backup/BackupService.ts"
 import type { Position } from "../event/Revision.ts"
-import { layerMemory, layerUrl } from "../runtime/EventStoreLayer.ts"
+import { layerMemory } from "../runtime/EventStoreLayer.ts"
 import { LogTransfer } from "../store/LogTransfer.ts"
 import { RestoreTargetNotEmpty } from "../store/RestoreError.ts"
-import { StoreAdmin } from "../store/StoreAdmin.ts"
-import { type DescribeInput, onPlace, type PlaceInput } from "./BackupCommand.ts"
+import { type DescribeInput, onPlace } from "./BackupCommand.ts"
 import { noteLeftOut } from "./BackupCreateCommand.ts"
-import { CliFailure, usage } from "./CliFailure.ts"
+import { type CliFailure, usage } from "./CliFailure.ts"
 import { chooseBackup } from "./internal/backupChoice.ts"
+import { restoredJson, restoredPairs } from "./internal/backupReport.ts"
 import { onTransfer, watching } from "./internal/backupWatch.ts"
 import { confirm } from "./internal/confirm.ts"
 import { styleOf } from "./internal/eventTable.ts"
@@ -35,7 +27,7 @@ import { Out } from "./Out.ts"
 import type { Settings } from "./Settings.ts"
 import { type OpenError, StoreOpener, withStore } from "./StoreOpener.ts"
 import { renderPairs } from "./table.ts"
-import { count, duration, printable, time } from "./Text.ts"
+import { count, duration, time } from "./Text.ts"
 
 /**
  * Flags of `backup restore`.
@@ -74,66 +66,6 @@ export const restoreCommand = Effect.fnUntraced(function*(input: RestoreInput, s
     }))
 })
 
-/**
- * Flags of `backup drill`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface DrillInput extends PlaceInput {
-  readonly id: Option.Option<string>
-  readonly scratch: "pglite" | "memory"
-}
-
-/**
- * Restores a backup into a store that is thrown away, compares row by row, and
- * looks for broken invariants.
- *
- * @category commands
- * @since 0.1.0
- */
-export const drillCommand = Effect.fnUntraced(function*(input: DrillInput, settings: Settings) {
-  const out = yield* Out
-  const report = yield* onPlace(input, settings, (keys) =>
-    Effect.gen(function*() {
-      const id = yield* chooseBackup(input.id, keys, settings)
-      const scratch = input.scratch === "memory"
-        ? layerMemory
-        : layerUrl(`pglite:${join(yield* makeScratch, "store")}`, { migrate: true })
-      return yield* watching(settings, (set) =>
-        onScratch((backups) =>
-          backups.drill({
-            id,
-            keys,
-            scratch,
-            probe: StoreAdmin.use((admin) => admin.verifyLog),
-            onProgress: onTransfer(set, "restored")
-          })
-        ))
-    }))
-  const problems = report.probe ?? []
-  if (settings.output === "table") {
-    const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
-    yield* out.data(renderPairs([
-      ...restoredPairs(report),
-      ["compared", `${count(report.position)} events, row by row: equal`],
-      ["invariants", problems.length === 0 ? "hold" : `${count(problems.length)} are broken`]
-    ], style))
-    for (const problem of problems) yield* out.data(`${printable(problem)}\n`)
-  } else {
-    yield* out.data(`${JSON.stringify({ ...restoredJson(report), isSound: problems.length === 0, problems })}\n`)
-  }
-  yield* noteLeftOut(report.buildsLeftOut, settings)
-  if (problems.length === 0) return
-  return yield* new CliFailure({
-    code: "ES-2023",
-    exitCode: 2,
-    message: "the restored log is not sound",
-    why: problems[0] ?? "",
-    fix: "look at the store that was backed up: event-store maint verify"
-  })
-})
-
 // internal
 
 interface Chosen {
@@ -150,16 +82,10 @@ const pointOf = ({ toPosition, toTime }: RestoreInput): Effect.Effect<RestorePoi
   return Effect.succeed(Option.isSome(toPosition) ? { position: toPosition.value } : "end")
 }
 
-const makeScratch = FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped({ prefix: "event-store-drill-" }))
-
 type Backups = BackupService["Service"]
 
 const withService = <A, E, R>(use: (backups: Backups) => Effect.Effect<A, E, R>) =>
   Effect.provide(BackupService.use(use), BackupService.layer)
-
-/** A drill touches no store but its own: the service wants one. */
-const onScratch = <A, E, R>(use: (backups: Backups) => Effect.Effect<A, E, R>) =>
-  Effect.provide(withService(use), Layer.fresh(layerMemory))
 
 /** No directory, or no schema: what a restore makes. */
 const NO_STORE: ReadonlySet<string> = new Set(["ES-1303", "ES-1204"])
@@ -213,9 +139,12 @@ const append = Effect.fnUntraced(function*(input: RestoreInput, chosen: Chosen, 
     tags: some(input.tag),
     streamPrefix: Option.getOrUndefined(input.streamPrefix)
   }
-  const { position } = yield* onScratch((backups) => backups.planRestore(chosen))
-  if (settings.output === "table" || input.dryRun) yield* printAppendPlan(options, position, input.dryRun, settings)
-  if (input.dryRun) return
+  if (input.dryRun) return yield* planAppend(options, settings)
+  const { position } = yield* Effect.provide(
+    withService((backups) => backups.planRestore(chosen)),
+    Layer.fresh(layerMemory)
+  )
+  if (settings.output === "table") yield* noteAppendPlan(options, position, false, settings)
   yield* confirm(`events of ${chosen.id} would be appended`, chosen.id, settings, "backup")
   const outcome: AppendOutcome = yield* watching(
     settings,
@@ -284,7 +213,31 @@ const describeTarget = ({ goesOnAfter, target: { restoring } }: RestorePreview):
     : "has a restore of something else, which was broken off: that is cleared first"
 }
 
-const printAppendPlan = Effect.fnUntraced(function*(
+/** Looks event by event what an append would do, and says so. */
+const planAppend = Effect.fnUntraced(function*(options: AppendBackupOptions, settings: Settings) {
+  const out = yield* Out
+  const { categories, streamPrefix, streams, tags, types } = options
+  const preview = yield* watching(
+    settings,
+    (set) =>
+      looking(
+        withService((backups) => backups.planAppend({ ...options, onProgress: onTransfer(set, "looked at") })),
+        settings
+      )
+  )
+  const { conflicting, present, toAppend } = preview
+  if (settings.output !== "table") {
+    const selection = { streams, categories, types, tags, streamPrefix }
+    return yield* out.data(`${JSON.stringify({ ...preview, ...selection, dryRun: true })}\n`)
+  }
+  yield* noteAppendPlan(options, preview.position, true, settings)
+  yield* out.data(`${count(toAppend)} events would be appended, ${count(present)} are there already\n`)
+  if (conflicting > 0) {
+    yield* out.data(`${count(conflicting)} have ids that stand in other streams: the restore would be refused\n`)
+  }
+})
+
+const noteAppendPlan = Effect.fnUntraced(function*(
   { categories, id, streamPrefix, streams, tags, types }: AppendBackupOptions,
   position: number,
   dryRun: boolean,
@@ -293,11 +246,6 @@ const printAppendPlan = Effect.fnUntraced(function*(
   const out = yield* Out
   const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
   const list = (names: ReadonlyArray<string> | undefined) => names === undefined ? "all" : names.join(", ")
-  if (settings.output !== "table") {
-    return yield* out.data(
-      `${JSON.stringify({ id, position, streams, categories, types, tags, streamPrefix, dryRun })}\n`
-    )
-  }
   yield* out.note(renderPairs([
     ["backup", id ?? ""],
     ["events", `those that fit of ${count(position)}`],
@@ -308,25 +256,4 @@ const printAppendPlan = Effect.fnUntraced(function*(
     ["under", streamPrefix === undefined ? "the names that they have" : `${streamPrefix}…`],
     ["then", dryRun ? "dry run: nothing is written" : "appended: new positions, revisions and times"]
   ], style))
-})
-
-const restoredPairs = (
-  { digest, elapsedMillis, id, incarnation, position, rowsLeftOut, written }: RestoreOutcome
-): ReadonlyArray<readonly [string, string]> => [
-  ["restored", `${id}, up to position ${count(position)}`],
-  [
-    "events",
-    `${count(written)} written in ${duration(elapsedMillis)} (${
-      count(Math.round(written / Math.max(elapsedMillis, 1) * 1000))
-    }/s)`
-  ],
-  ["digest", digest.digest],
-  ["history", incarnation],
-  ["left out", rowsLeftOut === 0 ? "nothing" : `${count(rowsLeftOut)} snapshots and settings of what comes later`]
-]
-
-const restoredJson = ({ digest, ...outcome }: RestoreOutcome) => ({
-  ...outcome,
-  probe: undefined,
-  digest: digest.digest
 })

@@ -332,6 +332,16 @@ const storageWords = (reason: StorageError["reason"]): Omit<Words, "why"> => {
         message: "the store answered what it can never answer",
         fix: "run: event-store doctor"
       }
+    default:
+      return stateWords(reason)
+  }
+}
+
+/** What is told of the state that the store or its projections are in. */
+const stateWords = (
+  reason: Extract<StorageError["reason"], { _tag: "InlineFailed" | "InlineBehind" | "Restoring" | "Archived" }>
+): Omit<Words, "why"> => {
+  switch (reason._tag) {
     case "InlineFailed":
       return {
         code: "ES-1206",
@@ -354,6 +364,15 @@ const storageWords = (reason: StorageError["reason"]): Omit<Words, "why"> => {
         exitCode: 1,
         message: "the store is being restored",
         fix: "run the restore again, which goes on where it was, or abandon it"
+      }
+    case "Archived":
+      return {
+        code: "ES-1211",
+        exitCode: 1,
+        message: "old events are archived, and cannot be read from there",
+        fix: "name the place with --archive (EVENT_STORE_ARCHIVE, archive in the configuration); check it: " +
+          "event-store archive verify",
+        details: { position: reason.position, until: reason.until, backup: reason.backupId }
       }
   }
 }

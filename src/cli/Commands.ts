@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Flags from "./Flags.ts"
+import { archiveCommand } from "./internal/archiveCommands.ts"
 import { backupCommand } from "./internal/backupCommands.ts"
 import { promoteCommand } from "./internal/backupRunCommands.ts"
 import { lazily } from "./internal/lazily.ts"
@@ -44,6 +45,7 @@ export const makeRoot = () =>
       snapshotCommand(),
       projectionCommand(),
       backupCommand(),
+      archiveCommand(),
       promoteCommand(),
       doctorCommand(),
       maintCommand(),

@@ -61,7 +61,7 @@ export interface ReplayInput extends FilterInput {
  */
 export const replayCommand = Effect.fnUntraced(function*(input: ReplayInput, settings: Settings) {
   const target = yield* targetOf(input)
-  if (input.dryRun) return yield* printPlan(input, settings)
+  if (input.dryRun) return yield* printPlan(target, input, settings)
   const progress = yield* makeProgress("events", settings)
   yield* replayInto(target, input, progress, settings).pipe(
     Effect.ensuring(progress.clear),
@@ -81,7 +81,7 @@ type Target =
 type Options = EventReplay.MarkedOptions
 
 const targetOf = (input: ReplayInput): Effect.Effect<Target, CliFailure> => {
-  const { checkpoint, into, intoSchema, streamPrefix } = input
+  const { into, intoSchema, streamPrefix } = input
   const [, kind, rest = ""] = /^(projection|reactor|handler):(.+)$/s.exec(into) ?? []
   const target: Target = into === "-"
     ? { _tag: "Output" }
@@ -106,13 +106,7 @@ const targetOf = (input: ReplayInput): Effect.Effect<Target, CliFailure> => {
       "leave them out, or give --into the URL of a store"
     ))
   }
-  return target._tag === "Projection" && Option.isSome(checkpoint)
-    ? Effect.fail(usage(
-      "--checkpoint is not for projections",
-      "what is replayed to a projection is a build of its own, from scratch",
-      "leave it out"
-    ))
-    : Effect.succeed(target)
+  return Effect.succeed(target)
 }
 
 const rangeOf = (input: ReplayInput): EventReplay.ReplayRange => ({
@@ -234,29 +228,36 @@ const handlerOf = (path: string, exports: Exports): Effect.Effect<(event: Record
     )
 }
 
-const toFollower = Effect.fnUntraced(
-  function*(kind: "Projection" | "Reactor", name: string, input: ReplayInput, progress: Progress, settings: Settings) {
-    const code = yield* loadProjectionCode(settings, input.module)
+/** The projection or reactor of that name, and where it is run. */
+const openFollower = Effect.fnUntraced(
+  function*(kind: "Projection" | "Reactor", name: string, { module }: ReplayInput, settings: Settings) {
+    const code = yield* loadProjectionCode(settings, module)
     const host = yield* openHost(settings, code)
     const follower = yield* chooseFollower(name, undefined, code, host)
-    if (follower._tag !== kind) {
-      return yield* usage(
-        "--into names a target of the other kind",
-        `${printable(name)} is a ${follower._tag.toLowerCase()}`,
-        `give it as ${follower._tag.toLowerCase()}:${printable(name)}`
-      )
-    }
+    return follower._tag === kind ? { follower, host } : yield* usage(
+      "--into names a target of the other kind",
+      `${printable(name)} is a ${follower._tag.toLowerCase()}`,
+      `give it as ${follower._tag.toLowerCase()}:${printable(name)}`
+    )
+  }
+)
+
+const toFollower = Effect.fnUntraced(
+  function*(kind: "Projection" | "Reactor", name: string, input: ReplayInput, progress: Progress, settings: Settings) {
+    const { follower, host } = yield* openFollower(kind, name, input, settings)
     const { Effect: Theirs, EventReplay: Replay } = host.library
     const { draw, options } = optionsOf(input, progress, Theirs.sync)
     if (follower._tag === "Reactor") {
       const report = yield* drawn(draw, host.run(Replay.toReactor(follower, { ...options, force: input.force })))
       return yield* printReport(report, settings)
     }
-    const { speed } = input
+    const { checkpoint: kept, speed } = options
     const watch = makeWatch(host, progress)
     const { build: { build, version }, checkpoint } = yield* drawn(
       watch.draw,
-      host.run(Replay.toProjection(follower, { ...rangeOf(input), speed, onProgress: watch.onProgress }))
+      host.run(
+        Replay.toProjection(follower, { ...rangeOf(input), speed, checkpoint: kept, onProgress: watch.onProgress })
+      )
     )
     yield* progress.clear
     const out = yield* Out
@@ -299,17 +300,28 @@ const printReport = Effect.fnUntraced(function*(
 const noteStopped = Effect.fnUntraced(function*(target: Target, { checkpoint }: ReplayInput, settings: Settings) {
   if (settings.quiet) return
   yield* (yield* Out).note(
-    target._tag === "Projection"
-      ? "interrupted: what is live was not touched, and what was built of the replay is removed\n"
-      : Option.isSome(checkpoint)
+    Option.isSome(checkpoint)
       ? "interrupted; to go on where it stopped, run the same command again\n"
+      : target._tag === "Projection"
+      ? "interrupted: what is live was not touched, and what was built of the replay is removed\n"
       : "interrupted; with --checkpoint NAME a replay goes on where it stopped\n"
   )
 })
 
-const printPlan = Effect.fnUntraced(function*(input: ReplayInput, settings: Settings) {
+/** What a follower would be shown, by the copy of the library that defines it. */
+const planFor = Effect.fnUntraced(
+  function*(kind: "Projection" | "Reactor", name: string, input: ReplayInput, settings: Settings) {
+    const { follower, host } = yield* openFollower(kind, name, input, settings)
+    return yield* host.run(host.library.EventReplay.plan(rangeOf(input), follower))
+  },
+  Effect.scoped
+)
+
+const printPlan = Effect.fnUntraced(function*(target: Target, input: ReplayInput, settings: Settings) {
   const out = yield* Out
-  const plan = yield* withStore(settings, "read")(EventReplay.plan(rangeOf(input)))
+  const plan = target._tag === "Projection" || target._tag === "Reactor"
+    ? yield* planFor(target._tag, target.name, input, settings)
+    : yield* withStore(settings, "read")(EventReplay.plan(rangeOf(input)))
   const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
   const place = (at: EventReplay.ReplayPlace | undefined) =>
     at === undefined ? "none" : `position ${count(at.position)}, ${time(at.recordedAt, style.local)}`

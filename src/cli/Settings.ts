@@ -34,6 +34,8 @@ export interface Settings {
   readonly local: boolean
   /** Answers every question with yes. */
   readonly yes: boolean
+  /** Where archived events are read, as flag or environment name it; the configuration may name it, too. */
+  readonly archive?: string | undefined
   /** Path of the configuration file; `undefined` when there is none. */
   readonly config: string | undefined
   /** Where the store's URL and schema come from. */
@@ -90,6 +92,15 @@ const SchemaName = GlobalFlag.Setting("schema")({
   )
 })
 
+const Archive = GlobalFlag.Setting("archive")({
+  flag: Flag.String("archive").pipe(
+    Flag.withMetavar("PLACE"),
+    Flag.withDescription("Place of backups in which archived months are read (EVENT_STORE_ARCHIVE)"),
+    Flag.withFallbackConfig(Config.String("EVENT_STORE_ARCHIVE")),
+    Flag.optional
+  )
+})
+
 const ConfigPath = GlobalFlag.Setting("config")({
   flag: Flag.String("config").pipe(
     Flag.withMetavar("FILE"),
@@ -141,6 +152,7 @@ const Yes = GlobalFlag.Setting("yes")({ flag: toggle("yes", "Answers every quest
 export const globalFlags = [
   Url,
   SchemaName,
+  Archive,
   ConfigPath,
   Output,
   Json,
@@ -183,6 +195,7 @@ export const settings = Effect.gen(function*() {
     color: yield* Color,
     local: (yield* Local) && !(yield* Utc),
     yes: yield* Yes,
+    archive: Option.getOrUndefined(yield* Archive),
     config: path,
     origins: { url: originOf(url, config?.url), schema: originOf(schema, config?.schema) }
   }

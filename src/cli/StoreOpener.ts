@@ -5,9 +5,11 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import type { StoreAdmin } from "../store/StoreAdmin.ts"
 import type { OpenError, Purpose, StoreServices } from "./internal/openStore.ts"
+import type { Out } from "./Out.ts"
 import type { Settings } from "./Settings.ts"
 
 export type { OpenError, Purpose, StoreServices }
@@ -22,7 +24,7 @@ export interface Opener {
   readonly store: (
     settings: Settings,
     purpose: Purpose
-  ) => Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError>
+  ) => Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError, FileSystem.FileSystem | Out>
   /** Opens the operator's side, whatever schema the store has. */
   readonly admin: (settings: Settings, purpose: Purpose) => Effect.Effect<Layer.Layer<StoreAdmin, OpenError>, OpenError>
 }
@@ -46,13 +48,14 @@ export const StoreOpener: Context.Reference<Opener> = Context.Reference("effect-
  * @category operations
  * @since 0.1.0
  */
-export const withStore =
-  (settings: Settings, purpose: Purpose) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | OpenError, Exclude<R, StoreServices>> =>
-    Effect.gen(function*() {
-      const opener = yield* StoreOpener
-      return yield* Effect.provide(self, yield* opener.store(settings, purpose))
-    })
+export const withStore = (settings: Settings, purpose: Purpose) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | OpenError, Exclude<R, StoreServices> | FileSystem.FileSystem | Out> =>
+  Effect.gen(function*() {
+    const opener = yield* StoreOpener
+    return yield* Effect.provide(self, yield* opener.store(settings, purpose))
+  })
 
 /**
  * {@link withStore} as the last argument of `Effect.fnUntraced`, for a command

@@ -17,7 +17,8 @@ import {
   BuildMissing,
   BuildsExhausted,
   CheckpointStore,
-  type HistoryChanged,
+  type FailureReport,
+  HistoryChanged,
   historyChanged,
   isOfHistory,
   judgeClaim,
@@ -124,18 +125,12 @@ function make(log: EventStore["Service"], entries: Entries): CheckpointStore["Se
       entries.feeds.record(entry.states, work)
       commitToOthers(entries, others, entry.record, work)
     }),
-    reportFailure: (lease, { halt, message, position }) =>
+    reportFailure: (lease, report) =>
       withLease(lease, (entry, now) => {
-        const lastAt = DateTime.makeUnsafe(now)
-        const { failure, status } = entry.record
-        entry.record = {
-          ...entry.record,
-          status: halt ? "halted" : status,
-          failure: { count: (failure?.count ?? 0) + 1, firstAt: failure?.firstAt ?? lastAt, lastAt, message, position }
-        }
+        entry.record = withFailure(entry.record, report, now)
       }),
     ...makeOperations(entries),
-    ...makeBuildOperations(entries),
+    ...makeBuildOperations(log, entries),
     makeLive: makeBuildLive(log, entries),
     ...makeAttendance((key) => slicesOf(entries, key)),
     ...makeReads((key) => slicesOf(entries, key)),
@@ -187,13 +182,15 @@ const makeOperations = (
 }
 
 const makeBuildOperations = (
+  log: EventStore["Service"],
   entries: Entries
 ): Pick<CheckpointStore["Service"], "findLive" | "addBuild" | "listBuilds" | "removeBuild" | "compareTables"> => {
   const { builds } = entries
   return {
     findLive: (name) => Effect.sync(() => Option.fromUndefinedOr(builds.findLive(name))),
     addBuild: (version) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      // the log says so when it is being restored
+      Effect.flatMap(Effect.andThen(log.head, Clock.currentTimeMillis), (now) => {
         const made = builds.add(version, now)
         return made instanceof BuildsExhausted ? Effect.fail(made) : Effect.succeed(made)
       }),
@@ -256,6 +253,20 @@ const slicesToRead = (entries: Entries, { name, version }: ReadSource): Readonly
 
 const describe = ({ parked, record }: Entry): ProjectionRecord => ({ ...record, parked: parked.size })
 
+const withFailure = (
+  record: ProjectionRecord,
+  { halt, message, position }: FailureReport,
+  nowMillis: number
+): ProjectionRecord => {
+  const lastAt = DateTime.makeUnsafe(nowMillis)
+  const { failure, status } = record
+  return {
+    ...record,
+    status: halt ? "halted" : status,
+    failure: { count: (failure?.count ?? 0) + 1, firstAt: failure?.firstAt ?? lastAt, lastAt, message, position }
+  }
+}
+
 const noTables = new StorageError({
   operation: "commitProjection",
   reason: new Refused({ detail: "this storage runs no SQL statements" })
@@ -278,6 +289,11 @@ const acquire = (
   if (entry === undefined) return Effect.die(`no slice ${slice}`)
   const verdict = judgeClaim(entry.record, claim, head, nowMillis)
   if (verdict === "held") return Effect.succeed({ _tag: "Held", record: describe(entry) })
+  if (verdict instanceof HistoryChanged) {
+    const { checkpoint: { position }, status } = entry.record
+    const halt = status === "running"
+    entry.record = withFailure(entry.record, { message: verdict.message, position, halt }, nowMillis)
+  }
   if (verdict !== "free") return Effect.fail(verdict)
   const { checkpoint, epoch, status } = entry.record
   const { leaseMillis, name, owner, version } = claim
@@ -392,7 +408,9 @@ const commitTo = (
     if (state === undefined) entry.times.delete(key)
   }
   for (const [key, time] of stateTimes) entry.times.set(key, time)
-  for (const event of park) entry.parked.set(event.position, { ...event, parkedAt: now })
+  for (const event of park) {
+    entry.parked.set(event.position, { ...event, parkedAt: entry.parked.get(event.position)?.parkedAt ?? now })
+  }
   for (const position of unpark) entry.parked.delete(position)
   entry.record = {
     ...entry.record,

@@ -20,12 +20,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Result from "effect/Result"
 import { CheckpointStore } from "../store/CheckpointStore.ts"
-import { EventStore } from "../store/EventStore.ts"
+import { EventStore, type LogHead } from "../store/EventStore.ts"
 import { type StorageError, storeRestoring } from "../store/EventStoreError.ts"
 import { fromStorage } from "../store/fromStorage.ts"
 import { InlineAppender } from "../store/InlineAppender.ts"
 import type { Storage } from "../store/Storage.ts"
 import { appendTo } from "./internal/append.ts"
+import { makeArchivedParts } from "./internal/archived.ts"
 import { awaitFences, makeInline } from "./internal/inline.ts"
 import { headOf, type Log, makeLog } from "./internal/log.ts"
 import { MemoryLog } from "./internal/parts.ts"
@@ -44,10 +45,11 @@ import { changeStream, describeStream, listStreams, makeOrders } from "./interna
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<EventStore | InlineAppender | MemoryLog> = Layer.effectContext(Effect.sync(() => {
+export const layer: Layer.Layer<EventStore | InlineAppender | MemoryLog> = Layer.effectContext(Effect.gen(function*() {
   const log = makeLog(uuidV4Unsafe())
   const growth = makeGrowth(log)
-  return Context.make(EventStore, fromStorage(makeStorage(log, growth))).pipe(
+  const archived = yield* makeArchivedParts(log)
+  return Context.make(EventStore, fromStorage({ ...makeStorage(log, growth), archived })).pipe(
     Context.add(MemoryLog, { log, grown: growth.report }),
     Context.add(InlineAppender, {
       open: (followers) =>
@@ -115,11 +117,17 @@ const makeStorage = (log: Log, growth: Growth): Storage => {
     listStreams: (query) => open("listStreams", Effect.sync(() => listStreams(log, orders, query))),
     changeStream: (streamId, change) =>
       open("changeStream", Effect.suspend(() => Effect.fromResult(changeStream(log, streamId, change)))),
-    head: open("head", Effect.sync(() => ({ position: headOf(log), incarnation: log.incarnation }))),
+    head: open("head", Effect.sync(() => describeHead(log))),
     statistics: open("statistics", Effect.sync(() => statistics(log))),
     awaitGrowth: growth.await
   }
 }
+
+const describeHead = (log: Log): LogHead => ({
+  position: headOf(log),
+  incarnation: log.incarnation,
+  ...(log.parent === undefined ? {} : { parent: log.parent })
+})
 
 const unlessRestoring = <A, E>(
   log: Log,

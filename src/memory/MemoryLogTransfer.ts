@@ -13,10 +13,10 @@ import type { EventId } from "../event/Event.ts"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
+import { type ArchivedParts, completeRows } from "../store/EventArchive.ts"
 import { addEvents, EMPTY_DIGEST, type EventDigest } from "../store/EventDigest.ts"
 import { type StorageError, storeRestoring } from "../store/EventStoreError.ts"
 import {
-  type EventPage,
   type EventRow,
   LogTransfer,
   type LogView,
@@ -29,7 +29,8 @@ import {
 import { fromTransferStorage, type StorageRestore, type TransferStorage } from "../store/LogTransferStorage.ts"
 import { RestoreDiffers, RestoreOvertaken, RestoreTargetNotEmpty } from "../store/RestoreError.ts"
 import type { SnapshotCompression, SnapshotSerialization, StoredSnapshot } from "../store/SnapshotStore.ts"
-import { type Entry, headOf, type Log, makeLog, record, replaceLog } from "./internal/log.ts"
+import { makeArchivedParts, PAGE_SIZE, readStored } from "./internal/archived.ts"
+import { headOf, type Log, makeLog, record, replaceLog } from "./internal/log.ts"
 import { MemoryLog, MemoryProjections, MemorySnapshots, type ProjectionRows } from "./internal/parts.ts"
 import { compareNames } from "./internal/streams.ts"
 
@@ -49,8 +50,10 @@ import { compareNames } from "./internal/streams.ts"
 export const layer: Layer.Layer<LogTransfer, never, MemoryLog | MemorySnapshots | MemoryProjections> = Layer.effect(
   LogTransfer,
   Effect.gen(function*() {
+    const parts = yield* MemoryLog
     return fromTransferStorage(makeStorage({
-      ...(yield* MemoryLog),
+      ...parts,
+      archived: yield* makeArchivedParts(parts.log),
       snapshots: yield* MemorySnapshots,
       projections: yield* MemoryProjections
     }))
@@ -59,22 +62,19 @@ export const layer: Layer.Layer<LogTransfer, never, MemoryLog | MemorySnapshots 
 
 // internal
 
-/** Most events of a page, and characters of JSON at which it ends. */
-const PAGE_EVENTS = 4_000
-const PAGE_SIZE = 4 * 1024 * 1024
-
 /** Microseconds of a millisecond. */
 const MICROS = 1_000
 
 interface Parts {
   readonly log: Log
   readonly grown: () => void
+  readonly archived: ArchivedParts
   readonly snapshots: MemorySnapshots["Service"]
   readonly projections: MemoryProjections["Service"]
 }
 
 const makeStorage = (parts: Parts): TransferStorage => {
-  const { log, projections, snapshots } = parts
+  const { archived, log, projections, snapshots } = parts
   const describe = () => ({
     position: headOf(log),
     incarnation: log.incarnation,
@@ -84,7 +84,13 @@ const makeStorage = (parts: Parts): TransferStorage => {
   })
   return {
     describe: Effect.sync(describe),
-    readEvents: (page) => Effect.suspend(() => unlessRestoring(log, "readEvents", () => readEvents(log, page))),
+    readEvents: (page) =>
+      completeRows(
+        archived,
+        "readEvents",
+        Effect.suspend(() => unlessRestoring(log, "readEvents", () => readStored(log, page))),
+        PAGE_SIZE
+      ),
     view: Effect.suspend(() => unlessRestoring(log, "view", () => makeView(parts))),
     restore: (plan) => beginRestore(parts, describe, plan),
     // it ended with its scope
@@ -95,32 +101,7 @@ const makeStorage = (parts: Parts): TransferStorage => {
 const unlessRestoring = <A>(log: Log, operation: string, use: () => A): Effect.Effect<A, StorageError> =>
   log.restoring === undefined ? Effect.succeed(use()) : Effect.fail(storeRestoring(operation))
 
-const readEvents = (log: Log, { after, limit = PAGE_EVENTS, until }: EventPage): ReadonlyArray<EventRow> => {
-  const rows: Array<EventRow> = []
-  let size = 0
-  for (let position = after + 1; position <= Math.min(until, headOf(log)); position++) {
-    const row = toRow(log.events[position - 1] as Entry, position)
-    rows.push(row)
-    size += row.data.length + row.metadata.length
-    if (rows.length >= limit || size >= PAGE_SIZE) break
-  }
-  return rows
-}
-
-const toRow = (entry: Entry, position: number): EventRow => ({
-  position,
-  streamId: entry.stream.streamId,
-  revision: entry.revision,
-  id: entry.id,
-  type: entry.type,
-  version: entry.version,
-  data: entry.data,
-  metadata: entry.metadata ?? "",
-  tags: entry.tags,
-  recordedAt: entry.recordedAt * MICROS + entry.recordedMicros
-})
-
-const makeView = ({ log, projections, snapshots }: Parts): LogView => {
+const makeView = ({ archived, log, projections, snapshots }: Parts): LogView => {
   const rows: { readonly [K in OtherKind]: ReadonlyArray<TransferRows[K]> } = {
     streams: [...log.streams.values()]
       .filter(({ isTombstoned, metadata, truncateBefore }) => isTombstoned || truncateBefore > 0 || metadata !== "{}")
@@ -145,7 +126,7 @@ const makeView = ({ log, projections, snapshots }: Parts): LogView => {
     position: headOf(log),
     incarnation: log.incarnation,
     leftOut: [],
-    readEvents: (page) => Effect.sync(() => readEvents(log, page)),
+    readEvents: (page) => completeRows(archived, "readEvents", Effect.sync(() => readStored(log, page)), PAGE_SIZE),
     rows: (kind) => Stream.fromIterable(rows[kind])
   }
 }

@@ -70,7 +70,8 @@ type SeriesByKey = Map<string, Series>
 type Streams = Map<StreamId, SeriesByKey>
 
 const makeStorage = (log: EventStore["Service"], streams: Streams): SnapshotStorage => ({
-  save: (snapshot) => Effect.sync(() => save(streams, snapshot)),
+  // the log says so when it is being restored
+  save: (snapshot) => Effect.map(log.head, () => save(streams, snapshot)),
   load: ({ atMost = Infinity, fingerprint, kind, streamId }) =>
     Effect.suspend(() => {
       const series = streams.get(streamId)?.get(seriesKey(kind, fingerprint)) ?? []

@@ -6,6 +6,7 @@
 export * from "./MemoryEventStore.ts"
 
 export * as MemoryCheckpointStore from "./MemoryCheckpointStore.ts"
+export * as MemoryLogArchive from "./MemoryLogArchive.ts"
 export * as MemoryLogTransfer from "./MemoryLogTransfer.ts"
 export * as MemorySnapshotStore from "./MemorySnapshotStore.ts"
 export * as MemoryStoreAdmin from "./MemoryStoreAdmin.ts"

@@ -45,6 +45,7 @@ import { READER } from "./internal/sessions.ts"
 import { judge, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { type Rows, runner, type Statement } from "./internal/statements.ts"
 import { compareTables } from "./internal/tableComparison.ts"
+import { toParent } from "./internal/transferStatements.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
 /**
@@ -54,8 +55,8 @@ import { SchemaName } from "./PgMigrations.ts"
  *
  * **Details**
  *
- * Opens up to 10 connections of its own, with the client's settings: 4 to commit,
- * 2 to take leases and 4 for the rest. What it does never becomes part of a transaction of the
+ * Opens up to 11 connections of its own, with the client's settings: 4 to commit,
+ * 2 to take leases, 1 to compare tables and 4 for the rest. What it does never becomes part of a transaction of the
  * caller's. A commit is sent at once, so its statements cost one round trip
  * together. A session that stands still inside of a commit is ended by the
  * server after 5 seconds, and with it the locks that it holds.
@@ -76,7 +77,8 @@ export const layer: Layer.Layer<CheckpointStore, StorageError, PgClient.PgClient
     const sessions = {
       committing: yield* Session.make({ ...config, startupParameters }, size),
       // statements of handlers, however long they take, keep nobody from taking a lease
-      claiming: yield* Session.make({ ...config, startupParameters }, Math.min(size, CLAIMING_MAX))
+      claiming: yield* Session.make({ ...config, startupParameters }, Math.min(size, CLAIMING_MAX)),
+      comparing: yield* Session.make({ ...config, startupParameters }, 1)
     }
     return fromCheckpointStorage(make(sql, sessions, quoteName(yield* SchemaName)))
   })
@@ -93,7 +95,11 @@ const IMPATIENT = { idle_in_transaction_session_timeout: "5000" }
 
 const make = (
   sql: PgClient.PgClient,
-  { claiming, committing: sessions }: { readonly claiming: Session.Sessions; readonly committing: Session.Sessions },
+  { claiming, committing: sessions, comparing }: {
+    readonly claiming: Session.Sessions
+    readonly committing: Session.Sessions
+    readonly comparing: Session.Sessions
+  },
   schema: string
 ): CheckpointStore["Service"] => {
   const run = runner(sql)
@@ -138,7 +144,7 @@ const make = (
     list: Effect.map(run("listProjections", statements.records(schema, undefined)), (rows) => rows.map(toRecord)),
     ...makeBuilds(sql, claiming, schema),
     ...makeStates(run, schema),
-    compareTables: (comparison) => compareTables(sql, schema, comparison),
+    compareTables: (comparison) => compareTables(comparing, schema, comparison),
     setStatus: (key, status) =>
       Effect.map(run("setProjectionStatus", statements.setStatus(schema, key, status)), (rows) => rows.length > 0),
     listParked: (key, page = {}) =>
@@ -267,13 +273,20 @@ const whyNotMoved = Effect.fnUntraced(function*(
   { to }: ProjectionCommit
 ) {
   const [row] = yield* sql.unsafe(
-    `SELECT p.epoch::float8, p.incarnation, h.position::float8, h.incarnation FROM ${schema}.projections p,
-      ${schema}.head h WHERE h.id = 1 AND p.name = $1 AND p.version = $2 AND p.slice = $3`,
+    `SELECT p.epoch::float8, p.incarnation, h.position::float8, h.incarnation, h.parent, h.parent_position::float8
+      FROM ${schema}.projections p, ${schema}.head h WHERE h.id = 1 AND p.name = $1 AND p.version = $2 AND p.slice = $3`,
     statements.sliceParameters(lease)
   ).values.pipe(storageErrors("commitProjection"))
   if (row === undefined) return yield* leaseLost(lease)
-  const [epoch, incarnation, position, actual] = row as unknown as readonly [number, string, Position, string]
-  const head: LogHead = { position, incarnation: actual }
+  const [epoch, incarnation, position, actual, parent, parentPosition] = row as unknown as readonly [
+    number,
+    string,
+    Position,
+    string,
+    string | null,
+    number | null
+  ]
+  const head: LogHead = { position, incarnation: actual, parent: toParent(parent, parentPosition) }
   const reached = { position: to.position, incarnation }
   return yield* Effect.fail(
     epoch === lease.epoch && !isOfHistory(reached, head) ? historyChanged(lease, reached, head) : leaseLost(lease)

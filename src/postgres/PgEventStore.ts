@@ -17,11 +17,12 @@ import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as Scope from "effect/Scope"
 import { type Position, START } from "../event/Revision.ts"
-import { EventStore, type LogPage, type StoreStatistics } from "../store/EventStore.ts"
+import { EventStore, type LogHead, type LogPage, type StoreStatistics } from "../store/EventStore.ts"
 import { Refused, StorageError, storeRestoring, StreamTombstoned, Unavailable } from "../store/EventStoreError.ts"
 import { fromStorage } from "../store/fromStorage.ts"
 import { InlineAppender } from "../store/InlineAppender.ts"
 import type { LogQuery, Storage } from "../store/Storage.ts"
+import { makeArchivedParts } from "./internal/archived.ts"
 import * as Committer from "./internal/committer.ts"
 import * as HeadWatcher from "./internal/headWatcher.ts"
 import { quoteName, takeListenersLock } from "./internal/identifiers.ts"
@@ -32,6 +33,7 @@ import { READER, WRITER } from "./internal/sessions.ts"
 import { storageErrors } from "./internal/sqlErrors.ts"
 import { type Run, runner } from "./internal/statements.ts"
 import { changeStream } from "./internal/streamChanges.ts"
+import { toParent } from "./internal/transferStatements.ts"
 import * as WriterSession from "./internal/writerSession.ts"
 import { layerMigrations, requireCurrent, SchemaName } from "./PgMigrations.ts"
 
@@ -177,7 +179,8 @@ const make: Effect.Effect<
         (error) => error._tag === "RevisionConflict" && error.actual === undefined ? guard.check : Effect.void
       ),
     ...makeReads(runInTime, schema, guard),
-    statistics: Effect.andThen(guard.check, readStatistics(run, schema))
+    statistics: Effect.andThen(guard.check, readStatistics(run, schema)),
+    archived: yield* makeArchivedParts(runInTime, schema)
   })
   const inline = InlineAppender.of({
     open: (followers) =>
@@ -250,7 +253,8 @@ const within = (limit: Duration.Duration, run: Run): Run => (operation, statemen
 const readHead = (run: Run, schema: string): Storage["head"] =>
   Effect.flatMap(
     run("head", {
-      text: `SELECT position::float8, incarnation, restoring IS NOT NULL FROM ${schema}.head WHERE id = 1`,
+      text: `SELECT position::float8, incarnation, restoring IS NOT NULL, parent, parent_position::float8
+        FROM ${schema}.head WHERE id = 1`,
       parameters: []
     }),
     ([row]) =>
@@ -260,8 +264,13 @@ const readHead = (run: Run, schema: string): Storage["head"] =>
         )
         : row[2] === true
         ? Effect.fail(storeRestoring("head"))
-        : Effect.succeed({ position: row[0] as Position, incarnation: row[1] as string })
+        : Effect.succeed(toHead(row))
   )
+
+const toHead = (row: ReadonlyArray<unknown>): LogHead => {
+  const parent = toParent(row[3] as string | null, row[4] as number | null)
+  return { position: row[0] as Position, incarnation: row[1] as string, ...(parent === undefined ? {} : { parent }) }
+}
 
 /** Tells an empty store from one that is being restored, of which nobody sees anything. */
 interface Guard {

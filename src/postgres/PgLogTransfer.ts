@@ -7,9 +7,11 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import { completeRows } from "../store/EventArchive.ts"
 import { Corrupt, StorageError, storeRestoring } from "../store/EventStoreError.ts"
 import { LogTransfer, type TransferState } from "../store/LogTransfer.ts"
 import { fromTransferStorage, type TransferStorage } from "../store/LogTransferStorage.ts"
+import { makeArchivedParts } from "./internal/archived.ts"
 import { quoteName } from "./internal/identifiers.ts"
 import * as Sessions from "./internal/projectionSession.ts"
 import { abandonRestore, beginRestore } from "./internal/restoreSession.ts"
@@ -58,15 +60,21 @@ export const layer: Layer.Layer<LogTransfer, StorageError, PgClient.PgClient> = 
       describe,
       ({ restoring }) => restoring === undefined ? Effect.void : Effect.fail(storeRestoring("readEvents"))
     )
-    const readEvents: TransferStorage["readEvents"] = (page) =>
-      Effect.flatMap(
+    const parts = yield* makeArchivedParts(run, schema)
+    const readEvents: TransferStorage["readEvents"] = (page) => {
+      const read = Effect.map(
         run("readEvents", statements.eventPage(schema, page)),
-        (rows) => rows.length > 0 ? Effect.succeed(rows.map(statements.toEventRow)) : Effect.as(refuseRestoring, [])
+        (rows) => rows.map(statements.toStoredRow)
       )
+      return Effect.flatMap(
+        completeRows(parts, "readEvents", read, statements.PAGE_SIZE_BYTES),
+        (rows) => rows.length > 0 ? Effect.succeed(rows) : Effect.as(refuseRestoring, [])
+      )
+    }
     const storage: TransferStorage = {
       describe,
       readEvents,
-      view: makeView(reading, schema, readEvents),
+      view: makeView(reading, schema, readEvents, parts),
       restore: (plan) => beginRestore(sessions, schema, plan),
       abandonRestore: abandonRestore(sessions, schema)
     }
@@ -89,7 +97,11 @@ const WRITER = {
   maintenance_work_mem: "128MB",
   statement_timeout: "0",
   lock_timeout: "0",
-  idle_in_transaction_session_timeout: "0"
+  idle_in_transaction_session_timeout: "0",
+  // a machine that is gone keeps its locks for a minute, and not for the two hours of most systems
+  tcp_keepalives_idle: "30",
+  tcp_keepalives_interval: "10",
+  tcp_keepalives_count: "3"
 }
 
 const headMissing = new StorageError({

@@ -13,7 +13,8 @@ import { SchemaMismatch, StorageError } from "../store/EventStoreError.ts"
 import type { SchemaStatus } from "../store/StoreAdmin.ts"
 import { quoteName } from "./internal/identifiers.ts"
 import * as sqlFiles from "./internal/migrations.ts"
-import { rescueTransaction, storageErrors } from "./internal/sqlErrors.ts"
+import { storageErrors } from "./internal/sqlErrors.ts"
+import { runTransaction } from "./internal/transactions.ts"
 
 /**
  * Name of the PostgreSQL schema that holds a store, `event_store` unless
@@ -112,10 +113,10 @@ export const apply = (
   Effect.gen(function*() {
     const schema = yield* checkedSchema
     const sql = yield* PgClient
-    const done = yield* sql.withTransaction(applyAll(sql, quoteName(schema), options.roles === true)).pipe(
-      rescueTransaction,
-      Effect.catchTag("SqlError", (error) => Effect.fail(error).pipe(storageErrors("schemaApply")))
-    )
+    const done = yield* runTransaction(sql, applyAll(sql, quoteName(schema), options.roles === true), COMMIT_WITHIN)
+      .pipe(
+        Effect.catchTag("SqlError", (error) => Effect.fail(error).pipe(storageErrors("schemaApply")))
+      )
     return done
   })
 
@@ -165,6 +166,9 @@ export const requireCurrent: Effect.Effect<void, StorageError, PgClient> = Effec
 })
 
 // internal
+
+/** How long what was made may take to be written. */
+const COMMIT_WITHIN = "1 minute"
 
 /** Months ahead for which partitions are made. */
 const PARTITIONS_AHEAD_MONTHS = 3

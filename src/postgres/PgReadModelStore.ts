@@ -5,6 +5,7 @@
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -24,9 +25,10 @@ import {
   type TableShape
 } from "../store/ReadModelStore.ts"
 import { quoteName } from "./internal/identifiers.ts"
+import * as Session from "./internal/projectionSession.ts"
 import * as statements from "./internal/readStatements.ts"
 import { READER } from "./internal/sessions.ts"
-import { rescueTransaction, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
+import { answeredWithin, sqlState, storageErrors, toStorageError } from "./internal/sqlErrors.ts"
 import { type Rows, runner, type Statement } from "./internal/statements.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
@@ -37,7 +39,8 @@ import { SchemaName } from "./PgMigrations.ts"
  *
  * **Details**
  *
- * Opens up to 4 connections of its own, with the client's settings: what it does
+ * Opens up to 6 connections of its own, with the client's settings: 4 to read, and
+ * 2 for materialised views. What it does
  * never becomes part of a transaction of the caller's, and a long read keeps no
  * runner waiting. A read may take 30 seconds. Needs the schema to be up to date.
  *
@@ -54,13 +57,20 @@ export const layer: Layer.Layer<ReadModelStore, StorageError, PgClient.PgClient>
       maxConnections: Math.min(config.maxConnections ?? CONNECTIONS_MAX, CONNECTIONS_MAX),
       startupParameters: { ...config.startupParameters, ...SESSION }
     }).pipe(storageErrors("connect"))
-    return make(sql, quoteName(yield* SchemaName))
+    const sessions = yield* Session.make(sql.config, WORKING_MAX)
+    return make(sql, sessions, quoteName(yield* SchemaName))
   })
 ).pipe(Layer.provide(Reactivity.layer))
 
 // internal
 
 const CONNECTIONS_MAX = 4
+
+/** Connections for work on views. */
+const WORKING_MAX = 2
+
+/** What the network may take of a transaction. */
+const ROUND_TRIPS_MILLIS = 1_000
 
 /** Places are text, and views are made by text: the settings that they depend on are fixed. A filter of the caller's is planned for its values. */
 const SESSION = {
@@ -76,7 +86,7 @@ const SESSION = {
   standard_conforming_strings: "on"
 }
 
-const make = (sql: PgClient.PgClient, schema: string): ReadModelStore["Service"] => {
+const make = (sql: PgClient.PgClient, sessions: Session.Sessions, schema: string): ReadModelStore["Service"] => {
   const run = runner(sql)
   const select = ({ parameters, text }: Statement) =>
     sql.unsafe(text, parameters).values.pipe(Effect.mapError((error) => toSelectRefused("readRows", error, 0)))
@@ -104,21 +114,18 @@ const make = (sql: PgClient.PgClient, schema: string): ReadModelStore["Service"]
         const changes = rows.flatMap((row) => row[5] === null ? [] : [toChange(row)])
         return Option.some({ feed, newest, forgotten, changes, point: toPoint(point) })
       }),
-    transact: (work) => transact(sql, schema, work)
+    transact: (work) => transact(sessions, schema, work)
   }
 }
 
 const transact = (
-  sql: PgClient.PgClient,
+  sessions: Session.Sessions,
   schema: string,
   { lock, statementMillis, statements: wanted }: StatementWork
 ): ReturnType<ReadModelStore["Service"]["transact"]> => {
-  const run = (index: number, { parameters, text }: Statement) =>
-    sql.unsafe(text, parameters).unprepared.pipe(
-      Effect.map((rows) => rows.map((row) => Object.values(row as object) as ReadonlyArray<unknown>)),
-      Effect.mapError((error) => toSelectRefused("transact", error, index))
-    )
-  const work = Effect.gen(function*() {
+  const work = Effect.fnUntraced(function*(ask: Session.Ask) {
+    const run = (index: number, statement: Statement) =>
+      Effect.mapError(ask({ ...statement, prepare: false }), (error) => toSelectRefused("transact", error, index))
     yield* run(0, { text: `SET LOCAL statement_timeout = ${Math.ceil(statementMillis)}`, parameters: [] })
     if (lock !== undefined) {
       const take = lock.wait ? "pg_advisory_xact_lock" : "pg_try_advisory_xact_lock"
@@ -132,9 +139,13 @@ const transact = (
     for (const [index, statement] of wanted.entries()) answers.push(yield* run(index, statement))
     return Option.some(answers)
   })
-  return rescueTransaction(sql.withTransaction(work)).pipe(
-    Effect.catchTag("SqlError", (error) => Effect.fail(toSelectRefused("transact", error, wanted.length)))
-  )
+  // beginning, lock, statements and end: they end by themselves, unless the server has gone silent
+  const within = Duration.millis(statementMillis * (wanted.length + 3) + ROUND_TRIPS_MILLIS)
+  return Effect.catchTag(
+    sessions.interact(work),
+    "SqlError",
+    (error) => Effect.fail(toSelectRefused("transact", error, wanted.length))
+  ).pipe(answeredWithin("transact", within))
 }
 
 /** Apart from the locks of the log and of builds; a name that shares its hash waits too. */

@@ -25,7 +25,8 @@ import type { AppendRequest } from "../store/Storage.ts"
 import { toRequestOutcome, toStatement } from "./internal/batch.ts"
 import { quoteName, takeAppendLock } from "./internal/identifiers.ts"
 import { type Ask, hasMovedOn, standing, takeAlong } from "./internal/inlineAppends.ts"
-import { judge, rescueTransaction, toStorageError } from "./internal/sqlErrors.ts"
+import { judge, toStorageError } from "./internal/sqlErrors.ts"
+import { runTransaction } from "./internal/transactions.ts"
 import { type PgEventStoreSettings, Settings } from "./PgEventStore.ts"
 import { SchemaName } from "./PgMigrations.ts"
 
@@ -158,7 +159,7 @@ const transactOn = <A, E, R>(
       return done
     })
     return yield* Effect.catch(
-      rescueTransaction(sql.withTransaction(transaction)).pipe(atReadCommitted),
+      runTransaction(sql, transaction, settings.resolveTimeout).pipe(atReadCommitted),
       (error): Effect.Effect<Transacted<A>, E | AppendError> => {
         if (error instanceof WorkFailed) return Effect.fail(error.error)
         if (error instanceof DoneBefore) {
@@ -206,7 +207,7 @@ const catchUpFollowers = (
     yield* sql.unsafe(takeAppendLock(schema))
     yield* takeFollowers(sql, schema, followers, { requests: [], outcomes: [] })
   })
-  return rescueTransaction(sql.withTransaction(work)).pipe(
+  return runTransaction(sql, work, settings.resolveTimeout).pipe(
     atReadCommitted,
     Effect.mapError((error) => isSqlError(error) ? toStorageError("transact", error) : error)
   )
@@ -264,13 +265,13 @@ const resolve = <A>(
   cause: SqlError
 ): Effect.Effect<Transacted<A>, AppendError> => {
   const ids = request.writes.map(({ events }) => events[0]?.id)
-  const look = sql.withTransaction(Effect.andThen(
+  const look = Effect.andThen(
     sql.unsafe(takeAppendLock(schema)),
     sql.unsafe(`SELECT id, revision, position::float8 FROM ${schema}.events WHERE id = ANY ($1)`, [
       Result.getOrThrow(PgTypes.array(ids, PgTypes.OID.uuid))
     ]).values
-  ))
-  return rescueTransaction(look).pipe(
+  )
+  return runTransaction(sql, look, timeout).pipe(
     atReadCommitted,
     Effect.retry({ schedule: LOOK_AGAIN }),
     Effect.timeoutOption(timeout),

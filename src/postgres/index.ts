@@ -5,6 +5,7 @@
  */
 export * as PgCheckpointStore from "./PgCheckpointStore.ts"
 export * as PgEventStore from "./PgEventStore.ts"
+export * as PgLogArchive from "./PgLogArchive.ts"
 export * as PgLogTransfer from "./PgLogTransfer.ts"
 export * as PgMigrations from "./PgMigrations.ts"
 export * as PgReadModelStore from "./PgReadModelStore.ts"

@@ -35,7 +35,7 @@ import { toBuildKey } from "./internal/swap.ts"
 import { type Projection, withBuild } from "./Projection.ts"
 import { type EventFailed, type LeaseHeld, ReactorReplay, type RunError } from "./ProjectionError.ts"
 import { runOnce } from "./ProjectionRunner.ts"
-import type { Reactor } from "./Reactor.ts"
+import type { Follower, Reactor } from "./Reactor.ts"
 import type { RunnerOptions } from "./RunnerOptions.ts"
 
 /**
@@ -213,13 +213,15 @@ export const stream = (
   )
 
 /**
- * Says what a replay would do, without doing it.
+ * Says what a replay would do, without doing it; of a replay to a projection or a
+ * reactor, when it is given, what that one would be shown.
  *
  * @category replaying
  * @since 0.1.0
  */
 export const plan = (
-  options: ReplayRange = {}
+  options: ReplayRange = {},
+  target?: Pick<Follower<unknown>, "filter">
 ): Effect.Effect<ReplayPlan, ReplayInvalid | ReadError, EventStore> =>
   Effect.gen(function*() {
     const types = new Map<string, number>()
@@ -229,13 +231,14 @@ export const plan = (
     let last: ReplayPlace | undefined
     yield* Stream.runForEachArray(stream({ ...options, speed: "max" }), (page) =>
       Effect.sync(() => {
-        for (const { position, recordedAt, streamId, type } of page) {
+        const shown = target === undefined ? page : page.filter((event) => matchesFilter(target.filter, event))
+        for (const { position, recordedAt, streamId, type } of shown) {
           types.set(type, (types.get(type) ?? 0) + 1)
           streams.add(streamId)
           first ??= { position, recordedAt }
           last = { position, recordedAt }
         }
-        events += page.length
+        events += shown.length
       }))
     const byFrequency = [...types].toSorted((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
     return { events, streams: streams.size, types: Object.fromEntries(byFrequency), first, last }
@@ -298,7 +301,9 @@ export const toStore = (
  * @category models
  * @since 0.1.0
  */
-export interface ToProjectionOptions extends ReplayOptions, Pick<RunnerOptions, "onProgress"> {}
+export interface ToProjectionOptions
+  extends ReplayOptions, Pick<MarkedOptions, "checkpoint">, Pick<RunnerOptions, "onProgress">
+{}
 
 /**
  * A projection that was made of a part of the log.
@@ -320,7 +325,9 @@ export interface ReplayedProjection {
  *
  * It is a build of its own, which can be read and compared (`ProjectionDiff`) and can
  * never become live; `ProjectionRebuild.cancel` removes it. When the replay fails or is
- * interrupted, nothing is left of it.
+ * interrupted, nothing is left of it, unless it has a `checkpoint`: the same replay
+ * under that name goes on with its build then, where that one was committed last, so
+ * no event is applied twice. One process at a time has it.
  *
  * @category replaying
  * @since 0.1.0
@@ -330,24 +337,30 @@ export const toProjection = <R = never>(
   options: ToProjectionOptions = {}
 ): Effect.Effect<
   ReplayedProjection,
-  ReplayInvalid | RunError | LeaseHeld | BuildsExhausted,
+  ReplayInvalid | RunError | LeaseHeld | LeaseLost | BuildsExhausted,
   R | CheckpointStore | EventStore
 > =>
   Effect.gen(function*() {
-    const { name, version } = projection
     yield* requireValid(options)
-    const log = yield* EventStore
-    const checkpoints = yield* CheckpointStore
-    const key = toBuildKey(yield* checkpoints.addBuild({ name, version }))
+    const { checkpoint, ...unmarked } = options
     const definition = `${describe(options)} to ${projection.definition}`
-    const bound = { ...withBuild(projection, key.build), definition }
-    const store = yield* paceOf(narrowed(log, options), options.speed)
-    const { batchEvents, onProgress } = options
-    const checkpoint = yield* runOnce(bound, { batchEvents, onProgress }).pipe(
-      Effect.provideService(EventStore, store),
-      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(checkpoints.removeBuild(key)))
-    )
-    return { build: key, checkpoint }
+    if (checkpoint === undefined) {
+      const key = yield* addBuild(projection)
+      const removal = CheckpointStore.use((checkpoints) => Effect.ignore(checkpoints.removeBuild(key)))
+      return yield* Effect.onExit(
+        buildOf(projection, key, definition, unmarked),
+        (exit) => Exit.isSuccess(exit) ? Effect.void : removal
+      )
+    }
+    const { name, version } = projection
+    const kept = `${definition}, kept as ${JSON.stringify(checkpoint)}`
+    // the build says how far it is; the mark says whose it is
+    const replayed = withMark(checkpoint, `${definition} of projection ${name}, version ${version}`, () =>
+      Effect.gen(function*() {
+        const key = (yield* findBuild(projection, kept)) ?? (yield* addBuild(projection))
+        return yield* buildOf(projection, key, kept, unmarked)
+      }))
+    return yield* Effect.catchIf(replayed, isOtherReplay, refuseOther(checkpoint))
   })
 
 /**
@@ -372,9 +385,9 @@ export const toReactor = <R>(
 > =>
   Effect.gen(function*() {
     if (options.force !== true) return yield* new ReactorReplay({ name: reactor.name })
-    const { incarnation } = yield* EventStore.use((store) => store.head)
+    const history = yield* EventStore.use((store) => store.head)
     const decode = yield* makeDecoder(reactor.events)
-    const react = reactWith(reactor, decode, incarnation)
+    const react = reactWith(reactor, decode, history)
     return yield* drive(options, `reactor ${reactor.name}`, each(react))
   })
 
@@ -404,7 +417,7 @@ const problemsOf = (
 
 const isPositive = (value: number) => value > 0 && Number.isFinite(value)
 
-const requireValid = (options: ReplayOptions) =>
+const requireValid = (options: ReplayOptions & Pick<MarkedOptions, "checkpoint">) =>
   Effect.suspend(() => {
     const problems = problemsOf(options)
     return problems.length === 0 ? Effect.void : Effect.fail(new ReplayInvalid({ problems }))
@@ -475,16 +488,48 @@ const drive = <E, R>(
         }
         return { events, after, position }
       }))
-    // of a checkpoint, and no projection
-    return yield* Effect.catchIf(replayed, isOtherReplay, ({ given, stored }) =>
-      Effect.fail(
-        new ReplayInvalid({
-          problems: [`checkpoint ${checkpoint ?? ""} is of the ${stored}, this is the ${given}: take another name`]
-        })
-      ))
+    return yield* Effect.catchIf(replayed, isOtherReplay, refuseOther(checkpoint))
   })
 
+/** What is kept under the name of a checkpoint is that of another replay. */
+const refuseOther = (checkpoint = "") => ({ given, stored }: ProjectionChanged) =>
+  Effect.fail(
+    new ReplayInvalid({
+      problems: [`checkpoint ${checkpoint} is of the ${stored}, this is the ${given}: take another name`]
+    })
+  )
+
 const isOtherReplay = (error: unknown): error is ProjectionChanged => error instanceof ProjectionChanged
+
+const addBuild = ({ name, version }: ProjectionVersion) =>
+  CheckpointStore.use((checkpoints) => Effect.map(checkpoints.addBuild({ name, version }), toBuildKey))
+
+/** The build of a version that has a definition and was not removed. */
+const findBuild = ({ name, version }: ProjectionVersion, definition: string) =>
+  Effect.gen(function*() {
+    const checkpoints = yield* CheckpointStore
+    for (const build of yield* checkpoints.listBuilds(name)) {
+      if (build.version !== version || build.status !== "building") continue
+      const [record] = yield* checkpoints.findSlices(toBuildKey(build))
+      if (record?.definition === definition) return toBuildKey(build)
+    }
+    return undefined
+  })
+
+/** Runs a build over what is replayed. */
+const buildOf = <R>(
+  projection: Projection<R>,
+  key: BuildKey,
+  definition: string,
+  options: Omit<ToProjectionOptions, "checkpoint">
+) =>
+  Effect.gen(function*() {
+    const { batchEvents, onProgress, speed } = options
+    const bound = { ...withBuild(projection, key.build), definition }
+    const store = yield* paceOf(narrowed(yield* EventStore, options), speed)
+    const checkpoint = yield* Effect.provideService(runOnce(bound, { batchEvents, onProgress }), EventStore, store)
+    return { build: key, checkpoint } satisfies ReplayedProjection
+  })
 
 /** The log as if it had nothing but what is replayed. */
 const narrowed = (log: EventStore["Service"], { filter, from = 1, to }: ReplayRange): EventStore["Service"] => ({

@@ -124,7 +124,8 @@ export class StaleRead
 
 /**
  * Represents a token that cannot be waited for: it is none, or it is of another
- * history than the log, or of a place that the log has not reached.
+ * history than the log (`OtherHistory`), or of what a restore did not bring back
+ * (`RestoredBefore`), or of a place that the log has not reached.
  *
  * @category errors
  * @since 0.1.0
@@ -132,7 +133,11 @@ export class StaleRead
 export class ReadTokenInvalid
   extends Schema.TaggedError<ReadTokenInvalid>("effect-event-store/projection/QueryError/ReadTokenInvalid")(
     "ReadTokenInvalid",
-    { reason: Schema.Literals(["Malformed", "OtherHistory", "AheadOfLog"]) }
+    {
+      reason: Schema.Literals(["Malformed", "OtherHistory", "RestoredBefore", "AheadOfLog"]),
+      /** Up to where the log is the one of the token, from which it was restored; for `RestoredBefore`. */
+      restoredUntil: Schema.optional(Position)
+    }
   )
 {
   override get message(): string {
@@ -140,7 +145,9 @@ export class ReadTokenInvalid
       case "Malformed":
         return "This is no read token"
       case "OtherHistory":
-        return "The read token is of another history: the store was restored or cloned, or it is another one"
+        return "The read token is of another history, that of another store, or of one that was restored or cloned more than once"
+      case "RestoredBefore":
+        return `The read token is of the history that this store was restored from up to position ${this.restoredUntil}, and of a position after that: what was written there is gone, so read without it and look what is there`
       case "AheadOfLog":
         return "The read token is of a position that the log has not reached"
     }

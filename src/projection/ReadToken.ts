@@ -11,6 +11,7 @@ import type { Position } from "../event/Revision.ts"
 import { sha256 } from "../event/Sha256.ts"
 import { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
+import { judgePlace } from "../store/History.ts"
 import { ReadTokenInvalid } from "./QueryError.ts"
 
 /**
@@ -46,6 +47,45 @@ export const after = (
   EventStore.use((store) =>
     Effect.map(store.head, ({ incarnation }) => encode({ position: result.position, incarnation }))
   )
+
+/**
+ * Says which place of this log a token is: for those who keep tokens as checkpoints
+ * of their own, of a subscription say. Fails when going on from there would skip or repeat events.
+ *
+ * **Details**
+ *
+ * A restored store takes the tokens of the history that it was restored from, up to
+ * where the two are the same, and refuses those behind with `RestoredBefore`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const events = Stream.unwrap(
+ *   Effect.map(ReadToken.resolve(saved), ({ position }) => store.subscribe({ after: position }))
+ * )
+ * ```
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const resolve = (token: string): Effect.Effect<ReadPlace, ReadTokenInvalid | StorageError, EventStore> =>
+  Effect.gen(function*() {
+    const place = yield* Effect.fromResult(decode(token))
+    const head = yield* EventStore.use((store) => store.head)
+    switch (judgePlace(place, head)) {
+      case "Here":
+        return { position: place.position, incarnation: head.incarnation }
+      case "Ahead":
+        return yield* new ReadTokenInvalid({ reason: "AheadOfLog" })
+      case "Gone":
+        return yield* new ReadTokenInvalid({
+          reason: "RestoredBefore",
+          restoredUntil: head.parent?.position as Position | undefined
+        })
+      case "Foreign":
+        return yield* new ReadTokenInvalid({ reason: "OtherHistory" })
+    }
+  })
 
 /**
  * What a token says.

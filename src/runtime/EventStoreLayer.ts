@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as MemoryCheckpointStore from "../memory/MemoryCheckpointStore.ts"
 import * as MemoryEventStore from "../memory/MemoryEventStore.ts"
+import * as MemoryLogArchive from "../memory/MemoryLogArchive.ts"
 import * as MemoryLogTransfer from "../memory/MemoryLogTransfer.ts"
 import * as MemorySnapshotStore from "../memory/MemorySnapshotStore.ts"
 import * as MemoryStoreAdmin from "../memory/MemoryStoreAdmin.ts"
@@ -20,6 +21,7 @@ import * as PgliteClient from "../pglite/PgliteClient.ts"
 import type { DataDirectoryLocked, PgliteError } from "../pglite/PgliteError.ts"
 import * as PgCheckpointStore from "../postgres/PgCheckpointStore.ts"
 import * as PgEventStore from "../postgres/PgEventStore.ts"
+import * as PgLogArchive from "../postgres/PgLogArchive.ts"
 import * as PgLogTransfer from "../postgres/PgLogTransfer.ts"
 import * as PgMigrations from "../postgres/PgMigrations.ts"
 import * as PgReadModelStore from "../postgres/PgReadModelStore.ts"
@@ -30,6 +32,7 @@ import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { StorageError } from "../store/EventStoreError.ts"
 import type { InlineAppender } from "../store/InlineAppender.ts"
+import type { LogArchive } from "../store/LogArchive.ts"
 import type { LogTransfer } from "../store/LogTransfer.ts"
 import type { ReadModelStore } from "../store/ReadModelStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
@@ -40,6 +43,11 @@ import { parseStoreUrl, type StoreUrlInvalid } from "./StoreUrl.ts"
 /**
  * What every store provides.
  *
+ * **Details**
+ *
+ * A store whose old months are archived takes an `EventArchive` (of
+ * `BackupArchive.layer`) when one is provided to its layer.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -47,6 +55,7 @@ export type StoreServices =
   | CheckpointStore
   | EventStore
   | InlineAppender
+  | LogArchive
   | LogTransfer
   | ReadModelStore
   | SnapshotStore
@@ -61,7 +70,7 @@ export type StoreServices =
 export const layerMemory: Layer.Layer<
   StoreServices
 > = Layer.mergeAll(
-  MemoryLogTransfer.layer.pipe(
+  Layer.merge(MemoryLogTransfer.layer, MemoryLogArchive.layer).pipe(
     Layer.provideMerge(Layer.merge(MemorySnapshotStore.layer, MemoryCheckpointStore.layer)),
     Layer.provideMerge(MemoryEventStore.layer)
   ),
@@ -251,6 +260,7 @@ const stores = <R>(
   const parts = Layer.mergeAll(
     migrate ? Layer.provideMerge(PgMigrations.layerPartitions, PgEventStore.layer) : PgEventStore.layerStorage,
     PgCheckpointStore.layer,
+    PgLogArchive.layer,
     PgLogTransfer.layer,
     PgReadModelStore.layer,
     PgSnapshotStore.layer,

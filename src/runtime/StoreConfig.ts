@@ -28,6 +28,8 @@ export interface StoreConfig<R = never> {
   readonly url?: string | undefined
   /** Name of the database schema. */
   readonly schema?: string | undefined
+  /** Where archived months are read. */
+  readonly archive?: ArchiveConfig | undefined
   /** Projections that `event-store projection …` knows by their names. */
   readonly projections?: ReadonlyArray<Projection<R>> | undefined
   /** Reactors that it knows, too. */
@@ -36,6 +38,21 @@ export interface StoreConfig<R = never> {
   readonly services?: Layer.Layer<R, unknown, CheckpointStore | EventStore> | undefined
   /** Event types for the commands that take `--events`. */
   readonly events?: ReadonlyArray<EventType.Any> | undefined
+}
+
+/**
+ * The place in which archived months of a store are read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ArchiveConfig {
+  /** A directory (relative to the file), or `s3://BUCKET/PREFIX`. */
+  readonly dest: string
+  /** Files with keys (relative to the file), where the backups are encrypted. */
+  readonly keyFiles?: ReadonlyArray<string> | undefined
+  /** Files with public keys (relative to the file): only what they signed is accepted. */
+  readonly trust?: ReadonlyArray<string> | undefined
 }
 
 /**

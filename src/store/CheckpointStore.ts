@@ -47,7 +47,8 @@ export class CheckpointStore extends Context.Service<CheckpointStore, {
    *
    * Every lease has an epoch of its own, greater than all before. `held` when
    * another owner's lease has not run out, by the storage's clock, or when the
-   * status of the projection forbids it.
+   * status of the projection forbids it. A projection whose history has changed
+   * is halted, and the failure noted, where its checkpoint stands.
    */
   readonly acquire: (claim: LeaseClaim) => Effect.Effect<
     LeaseAnswer,
@@ -570,7 +571,7 @@ export class LeaseLost
 
 /**
  * Represents a checkpoint that is not of this log: the store was restored or
- * cloned, or the log ends before it. Going on would skip or repeat events in
+ * cloned, or is another one, or the log ends before it. Going on would skip or repeat events in
  * silence. Nothing was written.
  *
  * @category errors
@@ -588,14 +589,18 @@ export class HistoryChanged
       /** History of the checkpoint. */
       expected: Schema.String,
       /** History of the log. */
-      actual: Schema.String
+      actual: Schema.String,
+      /** Up to where the log is the one of the checkpoint, from which it was restored; absent when it was not. */
+      restoredUntil: Schema.optional(Position)
     }
   )
 {
   override get message(): string {
     const why = this.expected === this.actual
       ? `the log ends at position ${this.head}`
-      : `the log is history ${this.actual}, a restored or cloned store`
+      : this.restoredUntil === undefined
+      ? `the log is history ${this.actual}, another store`
+      : `the log is history ${this.actual}, which was restored from that one up to position ${this.restoredUntil}`
     return `The checkpoint of ${
       describeKey(this)
     } is at position ${this.position} of history ${this.expected}, but ${why}: reset the projection, or build a new version`
@@ -760,7 +765,8 @@ export const historyChanged = (
     position,
     head: head.position,
     expected: incarnation,
-    actual: head.incarnation
+    actual: head.incarnation,
+    ...(head.parent?.incarnation === incarnation ? { restoredUntil: head.parent.position as Position } : {})
   })
 
 /**

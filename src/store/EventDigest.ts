@@ -104,18 +104,15 @@ export interface DigestTally {
  */
 export const makeDigestTally = (from: EventDigest = EMPTY_DIGEST): DigestTally => {
   let count = from.count
-  let first = laneOf(from.digest, 0)
-  let second = laneOf(from.digest, 1)
-  const [laneA, laneB] = DIGEST_LANES
+  // adds modulo 2^32 by itself, and puts no number on the heap
+  const lanes = Uint32Array.of(laneOf(from.digest, 0), laneOf(from.digest, 1))
   return {
     add: (position, a, b, c, d) => {
       count++
-      first += hash(position, a, b, c, d, laneA.radix, laneA.offset)
-      second += hash(position, a, b, c, d, laneB.radix, laneB.offset)
-      if (first >= LANE_SIZE) first -= LANE_SIZE
-      if (second >= LANE_SIZE) second -= LANE_SIZE
+      lanes[0] = (lanes[0] as number) + hash(position, a, b, c, d, LANE_A)
+      lanes[1] = (lanes[1] as number) + hash(position, a, b, c, d, LANE_B)
     },
-    digest: () => ({ count, digest: digestOf(first, second) })
+    digest: () => ({ count, digest: digestOf(lanes[0] as number, lanes[1] as number) })
   }
 }
 
@@ -160,25 +157,54 @@ const laneOf = (digest: string, lane: 0 | 1): number => parseInt(digest.slice(la
 
 const hex = (value: number): string => value.toString(16).padStart(8, "0")
 
-const hash = (position: number, a: number, b: number, c: number, d: number, radix: number, offset: number): number => {
-  let h = position % DIGEST_PRIME
-  h = reduce(times(h, radix) + a)
-  h = reduce(times(h, radix) + b)
-  h = reduce(times(h, radix) + c)
-  h = reduce(times(h, radix) + d)
-  return times(times(h, h), reduce(h + offset))
+/**
+ * Powers of the radix, each cut into its upper 15 and its lower 16 bits: a product
+ * with 32 bits stays below 2^48, and a sum of five is exact as a double.
+ */
+interface Lane {
+  readonly high4: number
+  readonly low4: number
+  readonly high3: number
+  readonly low3: number
+  readonly high2: number
+  readonly low2: number
+  readonly high1: number
+  readonly low1: number
+  readonly offset: number
+}
+
+const hash = (position: number, a: number, b: number, c: number, d: number, lane: Lane): number => {
+  const first = position % DIGEST_PRIME
+  const high = reduce(first * lane.high4 + a * lane.high3 + b * lane.high2 + c * lane.high1)
+  const low = first * lane.low4 + a * lane.low3 + b * lane.low2 + c * lane.low1 + d
+  const h = reduce(high * 65_536 + low)
+  return times(times(h, h), reduce(h + lane.offset))
 }
 
 /** The product of two remainders: in two halves, because a double is exact up to 2^53. */
-const times = (a: number, b: number): number => {
-  const high = b >>> 16
-  return reduce(reduce(a * high) * 65_536 + a * (b & 0xffff))
-}
+const times = (a: number, b: number): number => reduce(reduce(a * (b >>> 16)) * 65_536 + a * (b & 0xffff))
 
 /** The remainder of a whole number below 2^53: modulo 2^31 - 1, every 2^31 counts as 1. */
 const reduce = (value: number): number => {
-  const high = Math.floor(value / 2_147_483_648)
-  const folded = value - high * DIGEST_PRIME
+  const folded = value - Math.floor(value / 2_147_483_648) * DIGEST_PRIME
   // below 2^31: a small integer, not a double on the heap
   return (folded < DIGEST_PRIME ? folded : folded - DIGEST_PRIME) | 0
 }
+
+const laneFrom = ({ offset, radix }: { readonly radix: number; readonly offset: number }): Lane => {
+  const [r2, r3] = [times(radix, radix), times(times(radix, radix), radix)]
+  const r4 = times(r2, r2)
+  return {
+    high4: r4 >>> 16,
+    low4: r4 & 0xffff,
+    high3: r3 >>> 16,
+    low3: r3 & 0xffff,
+    high2: r2 >>> 16,
+    low2: r2 & 0xffff,
+    high1: radix >>> 16,
+    low1: radix & 0xffff,
+    offset
+  }
+}
+
+const [LANE_A, LANE_B] = [laneFrom(DIGEST_LANES[0]), laneFrom(DIGEST_LANES[1])]

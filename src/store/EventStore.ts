@@ -15,6 +15,7 @@ import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { ExpectedRevision, Position, Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import type { AppendError, ReadError, RevisionConflict, StorageError, StreamTombstoned } from "./EventStoreError.ts"
+import type { HistoryParent } from "./LogTransfer.ts"
 
 /**
  * Service for appending events to streams and reading them back.
@@ -439,6 +440,8 @@ export interface LogHead {
   readonly position: Position
   /** Id of this history: a restored or cloned store has another one. */
   readonly incarnation: string
+  /** Of which history this one is the continuation, and up to where; absent when it was never restored. */
+  readonly parent?: HistoryParent | undefined
 }
 
 /**

@@ -326,6 +326,29 @@ export class Restoring
 }
 
 /**
+ * Reason: data and metadata of the event were moved to a backup, and cannot be
+ * read from there: the store was opened without its archive, or a file of the
+ * backup is missing or damaged.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Archived
+  extends Schema.TaggedError<Archived>("effect-event-store/store/EventStoreError/Archived")("Archived", {
+    /** First event that could not be read. */
+    position: Position,
+    /** The backup that has it. */
+    backupId: Schema.String,
+    /** Last position that was moved with it. */
+    until: Position,
+    detail: Schema.String,
+    cause: Schema.optionalKey(Schema.Defect())
+  })
+{
+  readonly isRetryable = false
+}
+
+/**
  * Represents a failure beneath the contract, of any storage.
  *
  * @category errors
@@ -342,7 +365,8 @@ export class StorageError
       Corrupt,
       InlineFailed,
       InlineBehind,
-      Restoring
+      Restoring,
+      Archived
     ])
   })
 {

@@ -260,3 +260,12 @@ export const eventsFor = (
   { filter }: InlineFollower,
   events: ReadonlyArray<RecordedEvent>
 ): ReadonlyArray<RecordedEvent> => events.filter((event) => matchesFilter(filter, event))
+
+/**
+ * Why an append does not make up for what was archived meanwhile: nothing is
+ * fetched from elsewhere while others wait for the append.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MISSED_ARCHIVED = "events that it has missed are archived"

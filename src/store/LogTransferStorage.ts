@@ -14,6 +14,7 @@ import { checkCheckpoint, checkPage, checkPlan, makeEventCheck } from "./interna
 import {
   type BuildLeftOut,
   type CheckpointRow,
+  type EventPage,
   type EventRow,
   type LogTransfer,
   type OtherKind,
@@ -87,16 +88,22 @@ export const fromTransferStorage = (storage: TransferStorage): LogTransfer["Serv
     checkedBy(checkPlan(plan), Effect.map(storage.restore(plan), (restore) => makeSession(plan, restore)))
 })
 
+/**
+ * Checks the pages that are asked for, before anything is read.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const checkedPages =
+  <Row, E>(read: (page: EventPage) => Effect.Effect<ReadonlyArray<Row>, E>) =>
+  (page: EventPage): Effect.Effect<ReadonlyArray<Row>, E | InvalidInput> => checkedBy(checkPage(page), read(page))
+
 // internal
 
 const checkedBy = <A, E, R>(
   fault: InvalidInput | undefined,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | InvalidInput, R> => fault === undefined ? effect : Effect.fail(fault)
-
-const checkedPages =
-  (readEvents: LogTransfer["Service"]["readEvents"]): LogTransfer["Service"]["readEvents"] => (page) =>
-    checkedBy(checkPage(page), readEvents(page))
 
 const makeSession = (plan: RestorePlan, restore: StorageRestore): RestoreSession => {
   const check = makeEventCheck(plan, restore)

@@ -14,6 +14,7 @@ import type { AppendCondition, EventFilter } from "../event/EventQuery.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { ExpectedRevision, Revision } from "../event/Revision.ts"
 import type { StreamId } from "../event/StreamId.ts"
+import type { ArchivedParts } from "./EventArchive.ts"
 import type {
   AppendResult,
   Direction,
@@ -70,6 +71,12 @@ export interface Storage {
    * is at most one poll.
    */
   readonly awaitGrowth: (position: number) => Effect.Effect<void>
+
+  /**
+   * How events that are read with `null` as their data get what is archived; a
+   * storage that archives nothing has none.
+   */
+  readonly archived?: ArchivedParts | undefined
 }
 
 /**

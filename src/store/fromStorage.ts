@@ -17,6 +17,7 @@ import { InvalidInput } from "../event/InvalidInput.ts"
 import { checkExpected, checkPosition, checkRevision, type Position, type Revision, START } from "../event/Revision.ts"
 import { checkStreamId, type StreamId } from "../event/StreamId.ts"
 import { encodeAppend, encodeAppendAll } from "./AppendRequest.ts"
+import { completeEvents } from "./EventArchive.ts"
 import { EventStore, type ReadAllOptions, type ReadPageOptions, type SubscribeOptions } from "./EventStore.ts"
 import { PositionAheadOfLog, type ReadError, type StorageError } from "./EventStoreError.ts"
 import { checked } from "./internal/checked.ts"
@@ -29,8 +30,9 @@ import { listStreams } from "./StreamList.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const fromStorage = (storage: Storage): EventStore["Service"] =>
-  EventStore.of({
+export const fromStorage = (given: Storage): EventStore["Service"] => {
+  const storage = withArchive(given)
+  return EventStore.of({
     durability: storage.durability,
     append: (options) => {
       const request = encodeAppend(options)
@@ -81,6 +83,7 @@ export const fromStorage = (storage: Storage): EventStore["Service"] =>
     head: storage.head,
     statistics: storage.statistics
   })
+}
 
 // internal
 
@@ -94,6 +97,30 @@ const PAGE_SIZE_EVENTS_MAX = 10_000
 const RECONNECT = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered
 )
+
+/** Completes what is read: a page comes whole or not at all. */
+const withArchive = (storage: Storage): Storage => {
+  const { archived } = storage
+  return archived === undefined ? storage : {
+    ...storage,
+    readLog: (query) =>
+      Effect.flatMap(storage.readLog(query), (page) =>
+        Effect.map(
+          completeEvents(archived, "readLog", page.events),
+          (events) => events === page.events ? page : { ...page, events }
+        )),
+    readStream: (query) =>
+      Effect.flatMap(storage.readStream(query), (events) => completeEvents(archived, "readStream", events)),
+    findEvent: (id) =>
+      Effect.flatMap(
+        storage.findEvent(id),
+        Option.match({
+          onNone: () => Effect.succeedNone,
+          onSome: (event) => Effect.map(completeEvents(archived, "findEvent", [event]), Arr.head)
+        })
+      )
+  }
+}
 
 const change = (
   storage: Storage,

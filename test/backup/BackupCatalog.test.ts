@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { BackupCatalog } from "../../src/backup/index.ts"
+import { pruneBackups } from "../../src/backup/internal/pruneBackups.ts"
 import { at, collect, eventRows, filesOf, makePlace, placeOf, signingKeys, writeBackup } from "./fixtures.ts"
 
 describe("BackupCatalog", () => {
@@ -29,6 +31,30 @@ describe("BackupCatalog", () => {
       const untrusted = yield* at(place, BackupCatalog.list({ trusted }))
       assert.deepStrictEqual(untrusted.backups, [])
       assert.strictEqual(untrusted.faults.length, 3)
+    }))
+
+  it.effect("the newest is the one that reaches furthest, though its clock was set back; a damaged one stops a prune", () =>
+    Effect.gen(function*() {
+      const storage = yield* makePlace
+      yield* TestClock.setTime(Date.UTC(2026, 10, 21))
+      const full = yield* at(storage, writeBackup({ to: 5 }))
+      yield* TestClock.setTime(Date.UTC(2026, 9, 1))
+      const child = yield* at(storage, writeBackup({ events: eventRows(6, 9), parent: full }))
+      yield* TestClock.setTime(Date.UTC(2026, 10, 22))
+      const list = yield* at(storage, BackupCatalog.list())
+      assert.deepStrictEqual(list.backups.map(({ id }) => id), [full.id, child.id])
+      const policy = { keepLast: 1 }
+      const pruned = yield* at(storage, pruneBackups(policy, {}))
+      assert.deepStrictEqual(pruned.removed, [])
+
+      const damaged = new Map(yield* filesOf(storage))
+      damaged.set(`${child.id}.manifest.json`, Buffer.from("{}"))
+      const place = yield* placeOf(damaged)
+      for (const options of [{}, { dryRun: true }, { keys: { trusted: signingKeys().trusted } }]) {
+        const refused = yield* Effect.flip(at(place, pruneBackups(policy, options)))
+        assert.include(["BackupCorrupt", "BackupSignatureInvalid"], refused._tag)
+      }
+      assert.deepStrictEqual([...(yield* filesOf(place)).keys()].sort(), [...damaged.keys()].sort())
     }))
 
   it.live("removes a backup that nothing goes on from, and no other", () =>

@@ -5,10 +5,14 @@ import { makeRandom } from "./fixtures.ts"
 
 type Backup = Parameters<typeof BackupRetention.plan>[1][number]
 
-const backup = (at: string, parent?: string): Backup => ({
+/** One of a log that grows by an event a second, unless it is said how far it reaches. */
+const backup = (at: string, parent?: string, rest: Partial<Backup> = {}): Backup => ({
   id: at,
+  incarnation: "history",
   parent: parent === undefined ? undefined : { id: parent, chain: "" },
-  startedAt: DateTime.makeUnsafe(at)
+  startedAt: DateTime.makeUnsafe(at),
+  until: DateTime.makeUnsafe(at).epochMilliseconds / 1_000,
+  ...rest
 })
 
 const plan = (policy: BackupRetention.RetentionPolicy, backups: ReadonlyArray<Backup>) =>
@@ -65,6 +69,24 @@ describe("BackupRetention", () => {
       "2026-10-25T23:30:00Z",
       "2026-10-25T22:30:00Z"
     ])
+    // 23 hours: 2026-03-29 in Berlin; two backups within the hour that is left out elsewhere
+    const spring = ["2026-03-28T22:59:59Z", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z"]
+    assert.deepStrictEqual(kept({ daily: 9, timeZone: "Europe/Berlin" }, spring.map((at) => backup(at))), [
+      "2026-03-29T22:00:00Z",
+      "2026-03-29T21:59:59Z",
+      "2026-03-28T22:59:59Z"
+    ])
+    // the week, and the month, that end in that night
+    assert.deepStrictEqual(kept({ weekly: 9, timeZone: "Europe/Berlin" }, spring.map((at) => backup(at))), [
+      "2026-03-29T22:00:00Z",
+      "2026-03-29T21:59:59Z"
+    ])
+    const march = ["2026-03-31T21:59:59Z", "2026-03-31T22:00:00Z"].map((at) => backup(at))
+    assert.strictEqual(kept({ monthly: 9, timeZone: "Europe/Berlin" }, march).length, 2)
+    assert.strictEqual(kept({ monthly: 9, timeZone: "America/New_York" }, march).length, 1)
+    // Samoa had no 2011-12-30
+    const samoa = ["2011-12-30T09:59:59Z", "2011-12-30T10:00:00Z"].map((at) => backup(at))
+    assert.strictEqual(kept({ daily: 9, timeZone: "Pacific/Apia" }, samoa).length, 2)
     const newYear = [backup("2025-12-31T23:30:00Z"), backup("2026-01-01T00:30:00Z")]
     assert.strictEqual(kept({ yearly: 5, timeZone: "Asia/Tokyo" }, newYear).length, 1)
   })
@@ -85,6 +107,21 @@ describe("BackupRetention", () => {
       { id: "2026-01-04T00:00:00Z", because: ["parent"] }
     ])
     assert.deepStrictEqual(remove, ["2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"])
+  })
+
+  it("takes no wrong clock's word for which backup is the newest", () => {
+    const at = (startedAt: string, until: number, rest: Partial<Backup> = {}) =>
+      backup(startedAt, undefined, { until, ...rest })
+    // a clock that was years ahead once
+    const ahead = [at("2030-01-01T00:00:00Z", 10), at("2026-01-02T00:00:00Z", 20), at("2026-01-03T00:00:00Z", 30)]
+    assert.deepStrictEqual(kept({ keepLast: 1 }, ahead), ["2026-01-03T00:00:00Z"])
+    // and one that was set back
+    const behind = [at("2026-01-01T00:00:00Z", 10), at("2026-01-02T00:00:00Z", 20), at("1970-01-01T00:00:01Z", 30)]
+    assert.deepStrictEqual(kept({ keepLast: 1 }, behind), ["1970-01-01T00:00:01Z"])
+    assert.deepStrictEqual(kept({ daily: 9 }, behind).length, 3)
+    // a shorter log of another history is not an older one
+    const restored = [at("2026-01-01T00:00:00Z", 900), at("2026-01-02T00:00:00Z", 5, { incarnation: "restored" })]
+    assert.deepStrictEqual(kept({ keepLast: 1 }, restored), ["2026-01-02T00:00:00Z"])
   })
 
   it("counts and removes nothing whose chain is not whole", () => {
@@ -115,17 +152,25 @@ describe("BackupRetention", () => {
   it("whatever the backups and the policy: nothing that is kept is broken, nothing is lost from sight, and it settles", () => {
     const random = makeRandom(5)
     const upTo = (most: number) => Math.floor(random() * (most + 1))
-    for (let trial = 0; trial < 500; trial++) {
+    for (let trial = 0; trial < 600; trial++) {
+      // clocks are wrong now and then in every second trial
+      const isClockRight = trial % 2 === 0
+      const histories = isClockRight ? 2 : 1
       const backups: Array<Backup> = []
+      let seconds = 0
       for (let index = upTo(30); index > 0; index--) {
-        const at = DateTime.formatIso(DateTime.makeUnsafe(Date.UTC(2024, 0, 1) + upTo(800 * 86_400) * 1000))
+        seconds += upTo(30 * 86_400)
+        const error = isClockRight || random() < 0.7 ? 0 : upTo(800 * 86_400) - 400 * 86_400
+        const at = DateTime.formatIso(DateTime.makeUnsafe(Date.UTC(2024, 0, 1) + (seconds + error) * 1_000))
+        const incarnation = `history ${upTo(histories - 1)}`
+        const before = backups.filter((each) => each.incarnation === incarnation)
         const roll = random()
-        const parent = roll < 0.6 && backups.length > 0
-          ? backups[upTo(backups.length - 1)]!.id
+        const parent = roll < 0.6 && before.length > 0
+          ? before[upTo(before.length - 1)]!.id
           : roll < 0.63
           ? "gone"
           : undefined
-        if (backups.every(({ id }) => id !== at)) backups.push(backup(at, parent))
+        if (backups.every(({ id }) => id !== at)) backups.push(backup(at, parent, { incarnation, until: seconds }))
       }
       const policy = {
         keepLast: 1 + upTo(3),
@@ -150,7 +195,7 @@ describe("BackupRetention", () => {
         for (const other of left) assert.notStrictEqual(byId.get(other)?.parent?.id, id)
       }
       const whole = backups.filter(({ id }) => !orphaned.includes(id))
-      const newest = [...whole].sort((a, b) => b.startedAt.epochMilliseconds - a.startedAt.epochMilliseconds)[0]
+      const newest = whole.at(-1)
       if (newest !== undefined) assert.isTrue(keptIds.has(newest.id))
       // the rules say the same of what is left
       const after = plan(policy, backups.filter(({ id }) => keptIds.has(id)))

@@ -10,7 +10,6 @@ import {
   BackupVerification,
   type TransferProgress
 } from "../../src/backup/index.ts"
-import type { Position } from "../../src/event/Revision.ts"
 import { layerMemory } from "../../src/runtime/EventStoreLayer.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { LogTransfer } from "../../src/store/LogTransfer.ts"
@@ -22,7 +21,7 @@ import type { AnyStore, StoreKind } from "./stores.ts"
 type Place = BackupStorage["Service"]
 
 /** The service of a store and a place. */
-const serviceOf = (
+export const serviceOf = (
   store: AnyStore,
   place: Place
 ): Effect.Effect<BackupService["Service"], never, Scope.Scope> =>
@@ -35,13 +34,16 @@ const serviceOf = (
     (context) => Context.get(context, BackupService)
   )
 
-const created = (backups: BackupService["Service"], options?: Parameters<BackupService["Service"]["create"]>[0]) =>
+export const created = (
+  backups: BackupService["Service"],
+  options?: Parameters<BackupService["Service"]["create"]>[0]
+) =>
   Effect.map(backups.create(options), (outcome) => {
     if (outcome._tag !== "Created") return assert.fail("unchanged")
     return outcome.manifest
   })
 
-const appendSome = (store: AnyStore["store"], count: number, streamId = "more-1") =>
+export const appendSome = (store: AnyStore["store"], count: number, streamId = "more-1") =>
   store.append({
     streamId,
     expected: "any",
@@ -187,8 +189,14 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
           _tag: "BackupHistoryDiffers",
           id: manifest.id,
           expected: manifest.incarnation,
-          actual: (yield* second.store.head).incarnation
+          actual: (yield* second.store.head).incarnation,
+          restoredUntil: 3
         })
+        const third = yield* open
+        yield* appendSome(third.store, 1)
+        const stranger = yield* Effect.flip((yield* serviceOf(third, place)).create({ kind: "incremental" }))
+        assert.deepInclude(stranger as object, { _tag: "BackupHistoryDiffers", id: manifest.id })
+        assert.notProperty(stranger, "restoredUntil")
         const own = yield* created(others)
         assert.strictEqual(own.kind, "full")
         yield* appendSome(first.store, 1)
@@ -256,6 +264,11 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
           assert.deepInclude(refused as object, { _tag: "RestorePointInvalid", id })
           assert.strictEqual((yield* Effect.flip(restoring.planRestore({ to })))._tag, "RestorePointInvalid")
         }
+        const at = (row: { readonly recordedAt: number }) => ({
+          time: DateTime.makeUnsafe(Math.floor(row.recordedAt / 1_000))
+        })
+        assert.strictEqual((yield* restoring.planRestore({ to: at(last) })).position, 5)
+        assert.isAtLeast((yield* restoring.planRestore({ to: at(first) })).position, 1)
         assert.strictEqual((yield* to.store.head).position, 0)
       })
     )
@@ -325,55 +338,6 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         const outcome = yield* restoring.restore()
         assert.strictEqual(outcome.written, 9_000 - goesOnAfter)
         assert.deepStrictEqual(yield* allEvents(to.transfer, 9_000), yield* allEvents(from.transfer, 9_000))
-      })
-    )
-
-    test(
-      "events of some streams, types and tags are appended to another store, once",
-      Effect.gen(function*() {
-        const from = yield* open
-        const place = yield* makePlace
-        yield* fillStore(from)
-        yield* created(yield* serviceOf(from, place))
-        const to = yield* open
-        const backups = yield* serviceOf(to, place)
-        yield* appendSome(to.store, 2)
-        const some = yield* backups.append({ streams: ["order-1", "order-2"], types: ["Placed"] })
-        const expected = (yield* allEvents(from.transfer, 60)).filter(({ streamId, type }) =>
-          ["order-1", "order-2"].includes(streamId) && type === "Placed"
-        )
-        assert.deepInclude(some as object, { read: 60, appended: expected.length, present: 0 })
-        const log = yield* Stream.runCollect(to.store.readAll({ after: 2 as Position }))
-        assert.deepStrictEqual(log.map(({ id }) => `${id}`), expected.map(({ id }) => id))
-        assert.deepStrictEqual(
-          log.map(({ metadata }) => DateTime.makeUnsafe(metadata["recordedAt"] as string).epochMilliseconds),
-          expected.map(({ recordedAt }) => Math.floor(recordedAt / 1_000))
-        )
-        const more = yield* backups.append({ categories: ["order"] })
-        assert.deepInclude(more as object, { appended: 60 - expected.length, present: expected.length })
-        const tagged = yield* backups.append({ tags: ["größe:🦊"], to: { position: 30 } })
-        assert.deepInclude(tagged as object, { read: 30, appended: 0, present: 5 })
-      })
-    )
-
-    test(
-      "under a prefix the events stand beside those that they are copies of",
-      Effect.gen(function*() {
-        const from = yield* open
-        const place = yield* makePlace
-        yield* fillStore(from)
-        const backups = yield* serviceOf(from, place)
-        yield* created(backups)
-        const outcome = yield* backups.append({ streamPrefix: "restored-" })
-        assert.deepInclude(outcome as object, { appended: 60, present: 0 })
-        const again = yield* backups.append({ streamPrefix: "restored-" })
-        assert.deepInclude(again as object, { appended: 0, present: 60 })
-        const copies = yield* Stream.runCollect(from.store.readStream("restored-order-4"))
-        const originals = yield* Stream.runCollect(from.store.readStream("order-4"))
-        assert.deepStrictEqual(
-          copies.map(({ data, type }) => [type, data]),
-          originals.map(({ data, type }) => [type, data])
-        )
       })
     )
 

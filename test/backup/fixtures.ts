@@ -162,17 +162,18 @@ export interface WriteOptions extends Partial<BackupWriter.BackupWriterOptions> 
   readonly to?: number
   readonly withOthers?: boolean
   readonly events?: ReadonlyArray<EventRow>
+  readonly others?: typeof otherRows
 }
 
 /** Writes one backup of the log of `eventRows`. */
 export const writeBackup = (
-  { events, from = 1, to = 40, withOthers = true, ...options }: WriteOptions = {}
+  { events, from = 1, others = otherRows, to = 40, withOthers = true, ...options }: WriteOptions = {}
 ): Effect.Effect<BackupManifest, BackupWriter.BackupWriteError, BackupStorage> =>
   Effect.scoped(Effect.gen(function*() {
     const writer = yield* BackupWriter.make({ incarnation: INCARNATION, ...options })
     yield* writer.write("events", events ?? eventRows(from, to))
     if (withOthers) {
-      for (const kind of OTHER_KINDS) yield* writer.write(kind, otherRows[kind] as never)
+      for (const kind of OTHER_KINDS) yield* writer.write(kind, others[kind] as never)
     }
     return yield* writer.finish
   }))

@@ -1,63 +1,13 @@
 /**
  * Stores of all kinds, empty and of their own, for the tests that move them.
  */
-import { Context, Effect, Layer, type Scope } from "effect"
-import { layerMemory, layerPglite, layerPostgres } from "../../src/runtime/EventStoreLayer.ts"
-import { CheckpointStore } from "../../src/store/CheckpointStore.ts"
-import { EventStore } from "../../src/store/EventStore.ts"
-import { LogTransfer } from "../../src/store/LogTransfer.ts"
-import { SnapshotStore } from "../../src/store/SnapshotStore.ts"
-import { StoreAdmin } from "../../src/store/StoreAdmin.ts"
-import { makeDatabase } from "../support/postgres.ts"
 import { servers } from "../support/servers.ts"
+import { memory, pgliteIn, postgresOn, type StoreKind } from "./anyStore.ts"
 
-export type Services = CheckpointStore | EventStore | LogTransfer | SnapshotStore | StoreAdmin
+export { type AnyStore, memory, type StoreKind } from "./anyStore.ts"
 
-/** An open store. */
-export interface AnyStore {
-  readonly context: Context.Context<Services>
-  readonly store: EventStore["Service"]
-  readonly transfer: LogTransfer["Service"]
-  readonly checkpoints: CheckpointStore["Service"]
-  readonly snapshots: SnapshotStore["Service"]
-  readonly admin: StoreAdmin["Service"]
-}
+export const pglite: StoreKind = pgliteIn()
 
-export interface StoreKind {
-  readonly label: string
-  /** Whether what a broken-off restore has written is there afterwards. */
-  readonly keepsSteps: boolean
-  /** Opens an empty store, which goes with the scope. */
-  readonly open: Effect.Effect<AnyStore, unknown, Scope.Scope>
-}
-
-/** Opens what a layer provides, apart from everybody else. */
-const openLayer = <E>(layer: Layer.Layer<Services, E>): Effect.Effect<AnyStore, E, Scope.Scope> =>
-  Effect.map(Layer.build(Layer.fresh(layer)), (context) => ({
-    context,
-    store: Context.get(context, EventStore),
-    transfer: Context.get(context, LogTransfer),
-    checkpoints: Context.get(context, CheckpointStore),
-    snapshots: Context.get(context, SnapshotStore),
-    admin: Context.get(context, StoreAdmin)
-  }))
-
-export const memory: StoreKind = {
-  label: "memory",
-  keepsSteps: false,
-  open: Effect.suspend(() => openLayer(layerMemory))
-}
-
-export const pglite: StoreKind = {
-  label: "pglite",
-  keepsSteps: true,
-  open: Effect.suspend(() => openLayer(layerPglite({})))
-}
-
-export const postgres: ReadonlyArray<StoreKind> = servers.map((server) => ({
-  label: server.label,
-  keepsSteps: true,
-  open: Effect.flatMap(makeDatabase(server.admin), (url) => openLayer(layerPostgres({ url, maxConnections: 4 })))
-}))
+export const postgres: ReadonlyArray<StoreKind> = servers.map(postgresOn)
 
 export const storeKinds: ReadonlyArray<StoreKind> = [memory, pglite, ...postgres]

@@ -4,7 +4,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type BackupManifest, BackupStorage, layerDirectory } from "../../src/backup/index.ts"
 import { at, writeBackup, type WriteOptions } from "../backup/fixtures.ts"
-import { makeCli, type Ran } from "./harness.ts"
+import { makeCli, ndjson, type Ran } from "./harness.ts"
 
 const scratch = FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped({ prefix: "backups-" })).pipe(
   Effect.provide(NodeServices.layer)
@@ -39,3 +39,20 @@ export const flip = (path: string, offset: number) => {
 }
 
 export const codeOf = ({ err }: Ran): string => JSON.parse(err.trim().split("\n").at(-1) ?? "").error.code
+
+/** Lines of an import: events of seven accounts. */
+export const lines = (count: number, from = 0) =>
+  ndjson(...Array.from({ length: count }, (_, n) => ({
+    stream: `account-${(from + n) % 7}`,
+    type: (from + n) % 3 === 0 ? "MoneyWithdrawn" : "MoneyDeposited",
+    data: { amount: from + n, "größe": "🦊" },
+    tags: [`owner:${n % 2}`]
+  })))
+
+/** A store of 60 events in memory, and a place for its backups. */
+export const filled = Effect.gen(function*() {
+  const set = yield* setUp
+  const add = (count: number, from = 0) => set.cli(["import", "-", "-q"], { stdin: lines(count, from) })
+  yield* add(60)
+  return { ...set, add }
+})

@@ -93,6 +93,9 @@ describe("a place of backups", () => {
       ["s3://my-bucket", { options: { bucket: "my-bucket", prefix: undefined } }],
       ["s3://my-bucket/a/b/", { options: { bucket: "my-bucket", prefix: "a/b" } }],
       ["s3://my.bucket/a?region=eu-west-3", { options: { prefix: "a", region: "eu-west-3" } }],
+      ["s3://my-bucket/a?profile=second.one&region=eu-west-3", {
+        options: { profile: "second.one", region: "eu-west-3" }
+      }],
       ["S3://my-bucket/a?endpoint=http://127.0.0.1:9000", { options: { endpoint: "http://127.0.0.1:9000" } }]
     ] as const
   )("%j is understood", ([text, expected]) =>
@@ -116,6 +119,9 @@ describe("a place of backups", () => {
     "s3://bucket/a//b",
     "s3://bucket/a?secret=s3cret",
     "s3://bucket/a?region=a?region=b",
+    "s3://bucket/a?profile=s3cret&profile=b",
+    "s3://bucket/a?profile=s3cret%0a[x]",
+    "s3://bucket/a?profile=",
     "s3://bucket/a?endpoint=ftp://x",
     "s3://bucket/a?endpoint=http://key:s3cret@host",
     "s3://key:s3cret@bucket/a"

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { startS3Server } from "../support/s3Server.ts"
+import { startS3Server, startS3ServerFor } from "../support/s3Server.ts"
 import { chain, codeOf, flip, setUp } from "./backupPlaceSetUp.ts"
 import { parseLines } from "./harness.ts"
 
@@ -211,7 +211,9 @@ describe("backup copy", () => {
         })
       )
       const bucket = `s3://${server.bucket}/shop/nightly?region=${server.region}&endpoint=${server.endpoint}`
-      expect((yield* backup("copy", "--to", bucket)).out).toContain("are in s3://backups/shop/nightly now")
+      expect((yield* backup("copy", "--to", bucket)).out).toContain(
+        `are in s3://backups/shop/nightly?endpoint=${server.endpoint} now`
+      )
       expect([...server.objects.keys()].every((key) => key.startsWith("shop/nightly/"))).toBe(true)
       expect((yield* cli(["backup", "list", "--dest", bucket])).out).toContain(full.id)
       expect((yield* cli(["backup", "verify", "--dest", bucket])).code).toBe(0)
@@ -222,11 +224,80 @@ describe("backup copy", () => {
     }))
 })
 
+describe("backup copy between two accounts", () => {
+  const server = (name: string, region: string) =>
+    Effect.acquireRelease(
+      Effect.promise(() =>
+        startS3ServerFor({ accessKeyId: `key-of-${name}`, secretAccessKey: `secret/of+${name}`, region })
+      ),
+      (server) => Effect.promise(() => server.close())
+    )
+
+  /** Two services with other keys and regions, a file with both, and a chain in the first. */
+  const twoAccounts = Effect.gen(function*() {
+    const { backup, cli, full, root } = yield* chain
+    const [near, far] = [yield* server("near", "eu-central-1"), yield* server("far", "us-east-2")]
+    const files = { AWS_SHARED_CREDENTIALS_FILE: join(root, "credentials"), AWS_CONFIG_FILE: join(root, "config") }
+    const ini = (section: string, each: typeof near) =>
+      `[${section}]\naws_access_key_id = ${each.accessKeyId}\naws_secret_access_key = ${each.secretAccessKey}\n`
+    writeFileSync(files.AWS_SHARED_CREDENTIALS_FILE, ini("near", near) + ini("far", far), { mode: 0o600 })
+    const region = (section: string, each: typeof near) => `[profile ${section}]\nregion = ${each.region}\n`
+    writeFileSync(files.AWS_CONFIG_FILE, region("near", near) + region("far", far))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => Object.assign(process.env, files)),
+      () => Effect.sync(() => Object.keys(files).forEach((name) => delete process.env[name]))
+    )
+    const at = (each: typeof near, profile: string) =>
+      `s3://${each.bucket}/shop?profile=${profile}&endpoint=${each.endpoint}`
+    expect((yield* backup("copy", "--to", at(near, "near"))).code).toBe(0)
+    return { cli, near, far, full, from: at(near, "near"), to: at(far, "far"), swapped: at(far, "near") }
+  })
+
+  it.live("each place has credentials and a region of its own; a copy that broke goes on, and is read again there", () =>
+    Effect.gen(function*() {
+      const { cli, far, from, near, to } = yield* twoAccounts
+      let puts = 0
+      far.fault = (method) => method === "PUT" && ++puts > 3 ? 403 : undefined
+      const copy = ["backup", "copy", "--dest", from, "--to", to, "--json"]
+      const broken = yield* cli(copy)
+      expect([broken.code, codeOf(broken)]).toStrictEqual([5, "ES-2019"])
+      const there = [...far.objects.keys()]
+      expect(there).toHaveLength(3)
+      expect(there.some((key) => key.endsWith(".manifest.json"))).toBe(false)
+
+      far.fault = undefined
+      far.requests.length = 0
+      const ran = yield* cli(copy)
+      expect([ran.code, JSON.parse(ran.out)]).toMatchObject([0, { present: 3, faults: [] }])
+      expect([...far.objects.keys()].sort()).toStrictEqual([...near.objects.keys()].sort())
+      for (const [key, { bytes }] of near.objects) expect(far.objects.get(key)?.bytes.equals(bytes)).toBe(true)
+      for (const key of far.objects.keys()) {
+        const of = (method: string) => far.requests.filter((request) => request === `${method} ${key}`).length
+        // what was there is proved and not sent again; what is sent is read again
+        expect([key, of("PUT"), of("GET") > 0]).toStrictEqual([key, there.includes(key) ? 0 : 1, true])
+      }
+      expect((yield* cli(["backup", "verify", "--dest", to])).code).toBe(0)
+      for (const { secretAccessKey } of [near, far]) {
+        expect(broken.err + broken.out + ran.err + ran.out).not.toContain(secretAccessKey)
+      }
+    }))
+
+  it.live("the account of the other place is not let in, and a bucket of the same name is another place", () =>
+    Effect.gen(function*() {
+      const { cli, from, swapped } = yield* twoAccounts
+      const ran = yield* cli(["backup", "list", "--dest", swapped, "--json"])
+      expect([ran.code, codeOf(ran)]).toStrictEqual([5, "ES-2019"])
+      expect((yield* cli(["backup", "copy", "--dest", from, "--to", from, "--json"])).code).toBe(64)
+      expect((yield* cli(["backup", "list", "--dest", `${from.replace("profile=near", "profile=none")}`])).code).not
+        .toBe(0)
+    }))
+})
+
 describe("backup prune", () => {
   it.live("shows its plan, asks before it removes, and keeps what kept backups go on from", () =>
     Effect.gen(function*() {
       const { backup, full, incremental, write } = yield* chain
-      const younger = yield* write({ to: 3 })
+      const younger = yield* write({ to: 41 })
       const dry = yield* backup("prune", "--keep-last", "1", "--dry-run")
       expect(dry.code).toBe(0)
       expect(dry.out).toMatch(new RegExp(`${younger.id} +\\S+ \\S+ +keep +last\n`))

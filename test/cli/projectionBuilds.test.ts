@@ -157,10 +157,16 @@ const suite = (storage: string, store: Store, hasTables: boolean) =>
           String(projected.build)
         ])
         expect(state.state).toStrictEqual({ cents: 350, sales: 2 })
+        const kept = ["event", "replay", "--into", "projection:total", "--from", "2", "--checkpoint", "kept", ...config]
+        expect(yield* json([...kept, "--dry-run"])).toMatchObject({ events: 2, types: { Sold: 2 } })
+        const first = yield* json([...kept, "-q"])
+        expect(first).toMatchObject({ events: 2, position: 5 })
+        expect(first.build).not.toBe(projected.build)
+        expect(yield* json([...kept, "-q"])).toStrictEqual(first)
+        expect(yield* cli([...kept, "--to", "3"])).toMatchObject({ code: 64, out: "" })
 
         const refused: ReadonlyArray<readonly [number, ReadonlyArray<string>]> = [
           [64, ["--into", "nonsense"]],
-          [64, ["--into", "projection:total", "--checkpoint", "x"]],
           [64, ["--into", "projection:receipts"]],
           [64, ["--into", "-", "--stream-prefix", "x"]],
           [64, ["--speed", "fast"]],

@@ -176,6 +176,30 @@ describe.each(["the source", "the bundle, which has a copy of effect of its own"
     expect(JSON.parse(diff.out)).toMatchObject({ isSame: true, parts: [{ name: "revenue", same: 2 }] })
   })
 
+  it("are built anew in the drill of a backup, and compared", { timeout: 120_000 }, async () => {
+    const place = ["--dest", join(project, "backups")]
+    expect((await run(main, project, ["backup", "create", ...place, "-q"])).code).toBe(0)
+    const names = ["cents", "revenue", "broken"].flatMap((name) => ["--projection", name])
+    const drilled = await run(main, project, ["backup", "drill", ...place, ...names, "--json"])
+    expect(drilled.code).toBe(2)
+    expect(drilled.err).toContain("ES-2024")
+    expect(JSON.parse(drilled.out).projections).toMatchObject([
+      { name: "cents", isSound: true, events: 100, stored: { outcome: "equal", position: 100, same: 2 } },
+      { name: "revenue", isSound: true, events: 100, stored: { outcome: "not in the backup" } },
+      { name: "broken", isSound: false, error: { code: "ES-1914" } }
+    ])
+    const memory = await run(main, project, [
+      "backup",
+      "drill",
+      ...place,
+      "--scratch",
+      "memory",
+      "--projection",
+      "cents"
+    ])
+    expect(memory.code).toBe(what === "the source" ? 0 : 64)
+  })
+
   it("fail with the same words and exit codes", { timeout: 60_000 }, async () => {
     const broken = await run(main, project, ["projection", "run", "broken", "--once", "--json"])
     expect([broken.code, broken.out]).toStrictEqual([1, ""])

@@ -1,5 +1,6 @@
+import { PgClient } from "@effect/sql-pg"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
 import { closest } from "../../src/cli/internal/projectionNames.ts"
 import type { Position } from "../../src/event/index.ts"
@@ -270,6 +271,36 @@ const suite = (storage: string, store: Store, hasTables: boolean) =>
   })
 
 for (const [storage, store, hasTables] of stores) suite(storage, store, hasTables)
+
+for (const [storage, store] of stores.filter(([, , hasTables]) => hasTables)) {
+  describe(`event-store projection on another history (${storage})`, () => {
+    it.live("tells in list and status that a projection is halted, and why, until it is reset", () =>
+      Effect.gen(function*() {
+        const { cli, json, layer } = yield* makeFilled(store)
+        const run = ["projection", "run", "total", "--once", ...config]
+        expect((yield* cli(run)).code).toBe(0)
+        const services: Context.Context<never> = yield* Layer.build(layer)
+        const sql = Context.get(services as Context.Context<PgClient.PgClient>, PgClient.PgClient)
+        yield* sql`UPDATE event_store.head SET incarnation = gen_random_uuid()`
+        const refused = yield* cli(run)
+        expect([refused.code, refused.out]).toStrictEqual([1, ""])
+        expect(refused.err).toContain("ES-1913")
+        const { projections } = yield* json(["projection", "list", ...config])
+        expect(projections.find((each: Record<string, unknown>) => each["name"] === "total")).toMatchObject({
+          position: 4,
+          state: "halted",
+          status: "halted",
+          failure: { count: 1, position: 4, message: expect.stringContaining("reset the projection") }
+        })
+        const { out } = yield* cli(["projection", "status", "total", ...config])
+        expect(out).toMatch(/state +halted\n[^]*last error +The checkpoint of projection total/)
+        expect((yield* cli(["projection", "reset", "total", "--yes", ...config])).code).toBe(0)
+        expect((yield* cli(run)).code).toBe(0)
+        const healed = yield* json(["projection", "status", "total", ...config])
+        expect(healed.projections).toMatchObject([{ state: "stopped", position: 4, failure: null }])
+      }))
+  })
+}
 
 describe("a name that is near", () => {
   it("is one that differs in a few letters, whatever their case", () => {

@@ -1,7 +1,7 @@
 /** An append together with other work: both are committed, or neither is. */
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Data, Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { Context, Data, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import { PgTransaction } from "../../src/postgres/index.ts"
 import { layerPostgres, type PostgresStoreOptions } from "../../src/runtime/index.ts"
@@ -183,5 +183,49 @@ for (const server of servers) {
         const rows = yield* direct.sql`SELECT id FROM notes ORDER BY id`
         assert.deepStrictEqual(rows.map(({ id }) => id), ["a", "warm"])
       }))
+  })
+}
+
+// seconds of waiting, and no matter of the version
+for (const server of servers.slice(0, 1)) {
+  describe("PgTransaction behind a silent network", () => {
+    it.live(
+      "A7 a server that answers no COMMIT any more is waited for no longer than it may take, nor after an interruption",
+      () =>
+        Effect.gen(function*() {
+          const url = yield* makeDatabase(server.admin)
+          const direct: OpenStore = yield* openStore(url)
+          const proxy = yield* makeFaultProxy(url)
+          const { sql, store, transact } = yield* openWith(proxy.url, { resolveTimeout: "2 seconds" })
+          yield* transact(note(sql, "warm", placed("order-0")))
+          const silence = proxy.arm((text) => text === "COMMIT", { _tag: "LoseAnswer", ending: "silence" })
+
+          const lost = yield* silence
+          const { result } = yield* transact(note(sql, "a", placed("order-1")))
+          yield* lost.happened
+          assert.strictEqual(result.position, 2)
+
+          const works: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+            transact(note(sql, "b", placed("order-2"))),
+            store.tombstone("order-1")
+          ]
+          yield* Effect.forEach(works, (work) =>
+            Effect.gen(function*() {
+              const armed = yield* silence
+              const fiber = yield* Effect.forkChild(work)
+              yield* armed.happened
+              assert.isTrue(
+                Option.isSome(yield* Effect.timeoutOption(Fiber.interrupt(fiber), "30 seconds")),
+                "it hangs"
+              )
+            }), { discard: true })
+          assert.isTrue(Option.getOrThrow(yield* direct.store.describeStream("order-1")).isTombstoned)
+          const log = yield* assertSound(direct)
+          assert.deepStrictEqual(log.map(({ streamId }) => streamId as string), ["order-0", "order-1", "order-2"])
+          const rows = yield* direct.sql`SELECT id FROM notes ORDER BY id`
+          assert.deepStrictEqual(rows.map(({ id }) => id), ["a", "b", "warm"])
+        }),
+      60_000
+    )
   })
 }

@@ -3,6 +3,7 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, type Layer, Option, Schema } from "effect"
+import type { RecordedEvent } from "../../src/event/Event.ts"
 import { Projection, ProjectionControl, ProjectionRunner, ProjectionState } from "../../src/projection/index.ts"
 import type { CheckpointStore } from "../../src/store/CheckpointStore.ts"
 import type { EventStore } from "../../src/store/EventStore.ts"
@@ -180,6 +181,43 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         yield* runOnce(projection, SMALL)
         assert.deepStrictEqual(yield* ProjectionControl.listParked(projection), [])
         yield* assertComplete(projection)
+      }))
+
+    it.effect("another key of parked events is theirs, too: what comes later waits behind them by the key of the code", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        let isPoisoned = true
+        const made = balances(category, { action: "park", onDeposit: refusing(() => isPoisoned) })
+        const keyedBy = (key: (event: RecordedEvent) => string) => ({
+          ...made,
+          onError: { action: "park" as const, key }
+        })
+        const byStream = keyedBy(({ streamId }) => streamId)
+        const asOne = keyedBy(() => "all")
+        const parkedNow = ProjectionControl.listParked(made)
+        yield* appendAccounts(category, 2, 8)
+        yield* runOnce(byStream, SMALL)
+        const before = yield* parkedNow
+        const [poison] = before
+        assert.strictEqual(before.length, 2)
+        assert.isTrue(before.every(({ key }) => key === poison!.streamId))
+
+        yield* runOnce(asOne, SMALL)
+        assert.deepStrictEqual(yield* parkedNow, before.map((event) => ({ ...event, key: "all" })))
+        yield* appendDeposits(category, 2, 4)
+        yield* runOnce(asOne, SMALL)
+        const all = yield* parkedNow
+        assert.strictEqual(all.length, 6)
+        assert.isTrue(all.every(({ key }) => key === "all"))
+        assert.deepStrictEqual(yield* ProjectionControl.replayParked(asOne), { applied: 0, remaining: 6 })
+
+        // of a stream each again: those of the other one wait for nobody
+        assert.deepStrictEqual(yield* ProjectionControl.replayParked(made), { applied: 2, remaining: 4 })
+        assert.isTrue((yield* parkedNow).every(({ key, streamId }) => key === poison!.streamId && key === streamId))
+        isPoisoned = false
+        assert.strictEqual((yield* ProjectionControl.replayParked(byStream)).applied, 4)
+        yield* assertComplete(made)
+        yield* assertFold(category, made)
       }))
 
     it.effect("events that cannot be decoded halt: broken data, and versions that nobody knows", () =>

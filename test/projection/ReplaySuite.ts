@@ -2,7 +2,7 @@
  * What replaying a part of the log promises: one text for all storages.
  */
 import { assert, it } from "@effect/vitest"
-import { Clock, DateTime, Effect, Fiber, Layer, Stream } from "effect"
+import { Clock, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import * as MemoryEventStore from "../../src/memory/MemoryEventStore.ts"
 import {
   EventReplay,
@@ -278,6 +278,65 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         while ((yield* builds).length < 2) yield* Effect.sleep(5)
         yield* Fiber.interrupt(replay)
         assert.deepStrictEqual((yield* builds).map(({ status }) => status), ["current"])
+      }))
+
+    it.effect("a replay to a projection with a checkpoint goes on with its build, each event applied once", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendAccounts(category, 3, 20)
+        const projection = balances(category)
+        yield* runOnce(projection)
+        const to = (yield* head) - 3
+        const range = { to, batchEvents: 4, filter: { types: ["AccountOpened", "MoneyDeposited"] } }
+        const options = { ...range, checkpoint: `replay ${unique()}` }
+        const building = Effect.flatMap(CheckpointStore, (store) =>
+          Effect.map(
+            store.listBuilds(projection.name),
+            (builds) => builds.filter(({ status }) => status === "building")
+          ))
+        const reached = yield* Deferred.make<number>()
+        const replay = yield* Effect.forkChild(EventReplay.toProjection(projection, {
+          ...options,
+          onProgress: ({ position }) => Effect.andThen(Deferred.succeed(reached, position), Effect.never)
+        }))
+        const position = yield* Deferred.await(reached)
+        assert.isBelow(position, to)
+        const busy = yield* Effect.flip(EventReplay.toProjection(projection, options))
+        assert.strictEqual(busy._tag, "LeaseHeld")
+        yield* Fiber.interrupt(replay)
+        const [left] = yield* building
+        const found = Option.getOrThrow(yield* CheckpointStore.use((store) => store.find(left!)))
+        assert.strictEqual(found.checkpoint.position, position)
+        const other = yield* Effect.flip(EventReplay.toProjection(projection, { ...options, to: to - 1 }))
+        assert.strictEqual(other._tag, "ReplayInvalid")
+        const told: Array<number> = []
+        const onProgress = (progress: { readonly position: number }) =>
+          Effect.sync(() => void told.push(progress.position))
+        const { build, checkpoint } = yield* EventReplay.toProjection(projection, { ...options, onProgress })
+        assert.strictEqual(build.build, left!.build)
+        assert.isTrue(told.length > 0 && told.every((at) => at > position))
+        const events = (yield* eventsOf(category)).filter((event) => event.position <= to)
+        assert.deepStrictEqual(yield* allStates(Projection.withBuild(projection, build.build)), foldBalances(events))
+        // nothing is left to do, unless the build was removed
+        assert.deepStrictEqual(yield* EventReplay.toProjection(projection, options), { build, checkpoint })
+        assert.strictEqual((yield* building).length, 1)
+        assert.strictEqual(yield* ProjectionRebuild.cancel(projection), 1)
+        const again = yield* EventReplay.toProjection(projection, options)
+        assert.deepStrictEqual(again.checkpoint, checkpoint)
+        assert.strictEqual(yield* ProjectionRebuild.cancel(projection), 1)
+      }))
+
+    it.effect("a plan for a projection counts what that one would be shown", () =>
+      Effect.gen(function*() {
+        const category = someCategory()
+        yield* appendAccounts(category, 2, 6)
+        const range = { filter: { categories: [category] } }
+        const all = yield* EventReplay.plan(range)
+        const shown = yield* EventReplay.plan(range, balances(category))
+        assert.deepStrictEqual(all.types, { ...shown.types, Ignored: 6 })
+        assert.strictEqual(shown.events, all.events - 6)
+        assert.strictEqual(shown.events, (yield* EventReplay.toProjection(balances(category), range)).checkpoint.count)
+        assert.strictEqual((yield* EventReplay.plan({}, balances(someCategory()))).events, 0)
       }))
 
     it.effect("a reactor reacts again only when that is forced, with the dedupe keys that it had", () =>

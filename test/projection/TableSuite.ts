@@ -363,13 +363,28 @@ export const suite = <E>(
           )
           assert.strictEqual(error._tag, "HistoryChanged")
         }
+        const report = Effect.map(ProjectionControl.describe(projection), Option.getOrThrow)
+        const halted = yield* report
+        assert.deepInclude(halted, { status: "halted", owner: undefined })
+        assert.strictEqual(halted.failure?.position, halted.checkpoint.position)
+        assert.strictEqual(halted.checkpoint.count, 10)
         yield* ProjectionControl.reset(projection)
         yield* runOnce(projection)
         yield* assertSales(category, projection, physical)
+        assert.deepInclude(yield* report, { status: "running", failure: undefined })
         yield* sql`UPDATE event_store.projections SET position = position + 1000000 WHERE name = ${projection.name}`
         const ahead = yield* Effect.flip(runOnce(projection))
         assert.strictEqual(ahead._tag, "HistoryChanged")
         assert.match(ahead.message, /the log ends at position/)
+        const { checkpoint, failure, status } = yield* report
+        assert.strictEqual(status, "halted")
+        assert.deepInclude(failure, { count: 1, message: ahead.message, position: checkpoint.position })
+        assert.isAbove(checkpoint.position, 1_000_000)
+        yield* ProjectionControl.pause(projection)
+        assert.strictEqual((yield* Effect.flip(ProjectionControl.replayParked(projection)))._tag, "HistoryChanged")
+        assert.deepInclude(yield* report, { status: "paused" })
+        assert.strictEqual((yield* report).failure?.count, 2)
+        yield* ProjectionControl.resume(projection)
         yield* ProjectionControl.reset(projection)
         yield* runOnce(projection)
         yield* assertSales(category, projection, physical)

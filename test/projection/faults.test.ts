@@ -4,11 +4,19 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Schedule } from "effect"
-import { ProjectionControl, ProjectionRunner } from "../../src/projection/index.ts"
+import { Context, Duration, Effect, Fiber, Layer, Option, Redacted, Schedule } from "effect"
+import { PgReadModelStore } from "../../src/postgres/index.ts"
+import {
+  Projection,
+  ProjectionControl,
+  ProjectionDiff,
+  ProjectionRebuild,
+  ProjectionRunner
+} from "../../src/projection/index.ts"
 import { layerPostgres } from "../../src/runtime/index.ts"
 import { CheckpointStore } from "../../src/store/CheckpointStore.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
+import { ReadModelStore } from "../../src/store/ReadModelStore.ts"
 import { openSql, scalar } from "../postgres/fixtures.ts"
 import { head, indexes, someCategory } from "../store/fixtures.ts"
 import { makeFaultProxy } from "../support/faultProxy.ts"
@@ -38,6 +46,25 @@ const open = (admin: string) =>
     const proxy = yield* makeFaultProxy(url)
     return { url, proxy, direct: yield* openServices(url, url), proxied: yield* openServices(proxy.url, url) }
   })
+
+/** The same with what reads. */
+const openReading = (admin: string) =>
+  Effect.gen(function*() {
+    const { proxy, url } = yield* open(admin)
+    const read = (at: string) =>
+      Effect.map(
+        Layer.build(PgReadModelStore.layer.pipe(Layer.provide(PgClient.layer({ url: Redacted.make(at) })))),
+        (context) => <A, E>(effect: Effect.Effect<A, E, ReadModelStore>) => Effect.provideContext(effect, context)
+      )
+    return { proxy, direct: yield* read(url), proxied: yield* read(proxy.url) }
+  })
+
+/** What must not take for ever. */
+const within = <A, E>(self: Effect.Effect<A, E>, limit: Duration.Input) =>
+  Effect.flatMap(
+    Effect.timeoutOption(self, limit),
+    Option.match({ onNone: () => Effect.die("it hangs"), onSome: Effect.succeed })
+  )
 
 const named = (category: string, more: Parameters<typeof salesByCountry>[0]["more"] = () => []) =>
   salesByCountry({ category, name: someProjectionName(), more })
@@ -148,5 +175,56 @@ for (const server of servers) {
         120_000
       )
     }
+
+    it.live(
+      "work on a view whose COMMIT gets no answer fails in time, and can be interrupted before",
+      () =>
+        Effect.gen(function*() {
+          const { direct, proxied, proxy } = yield* openReading(server.admin)
+          const work = (text: string, statementMillis: number) =>
+            Effect.map(
+              ReadModelStore.use((store) =>
+                store.transact({ statements: [{ text, parameters: [] }], statementMillis })
+              ),
+              (answers) => Option.getOrThrow(answers)[0]
+            )
+          const lose = proxy.arm((sql) => sql.startsWith("COMMIT"), { _tag: "LoseAnswer", ending: "silence" })
+          const late = yield* lose
+          const failure = yield* Effect.flip(within(proxied(work("SELECT 1", 250)), "30 seconds"))
+          assert.strictEqual(failure._tag, "StorageError")
+          assert.match(failure.message, /no answer within/)
+          yield* late.disarm
+          const armed = yield* lose
+          const text = "CREATE MATERIALIZED VIEW public.answers AS SELECT 42 AS answer"
+          const creating = yield* Effect.forkChild(proxied(work(text, 600_000)))
+          yield* armed.happened
+          yield* within(Fiber.interrupt(creating), "30 seconds")
+          assert.deepStrictEqual(yield* direct(work("SELECT answer FROM public.answers", 30_000)), [[42]])
+          assert.deepStrictEqual(yield* proxied(work("SELECT answer FROM public.answers", 30_000)), [[42]])
+        }),
+      60_000
+    )
+
+    it.live(
+      "a comparison of tables whose connection has gone silent can be interrupted, wherever it is",
+      () =>
+        Effect.gen(function*() {
+          const { direct, proxied, proxy } = yield* open(server.admin)
+          const category = someCategory()
+          const { projection } = named(category)
+          yield* direct(appendSales(category, 10))
+          yield* direct(ProjectionRunner.runOnce(projection))
+          const { build } = yield* direct(ProjectionRebuild.build(projection))
+          const diff = ProjectionDiff.diff(projection, Projection.withBuild(projection, build.build))
+          for (const start of ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT a.attname", "COMMIT"]) {
+            const armed = yield* proxy.arm((sql) => sql.startsWith(start), { _tag: "LoseAnswer", ending: "silence" })
+            const comparing = yield* Effect.forkChild(proxied(diff))
+            yield* armed.happened
+            yield* within(Fiber.interrupt(comparing), "30 seconds")
+            assert.isTrue((yield* proxied(diff)).isSame)
+          }
+        }),
+      60_000
+    )
   })
 }

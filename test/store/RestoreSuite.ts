@@ -3,12 +3,13 @@
  * storages.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope, Stream } from "effect"
+import { Effect, Exit, Result, Scope, Stream } from "effect"
 import type { Position } from "../../src/event/Revision.ts"
 import { EMPTY_DIGEST } from "../../src/store/EventDigest.ts"
 import type { EventRow, RestoreSession } from "../../src/store/LogTransfer.ts"
 import type { StoreKind } from "../backup/stores.ts"
 import { claim } from "../projection/checkpoints.ts"
+import { stored } from "./SnapshotSuite.ts"
 import {
   allEvents,
   digestOf,
@@ -43,7 +44,7 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
     test(
       "while a restore is under way every other operation says so, and afterwards none",
       Effect.gen(function*() {
-        const { checkpoints, store, transfer } = yield* open
+        const { checkpoints, snapshots, store, transfer } = yield* open
         const rows = someRows(10)
         const scope = yield* Scope.make()
         const session = yield* Scope.provide(transfer.restore({ source: SOURCE, until: 10 }), scope)
@@ -68,6 +69,8 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         yield* assertRestoring(store.setStreamMetadata("a-1", { a: 1 }))
         yield* assertRestoring(store.statistics)
         yield* assertRestoring(checkpoints.acquire(claim("orders")))
+        yield* assertRestoring(checkpoints.addBuild({ name: "orders", version: 1 }))
+        yield* assertRestoring(snapshots.save(stored("a-1", 2)))
         yield* assertRestoring(transfer.readEvents({ after: 0, until: 10 }))
         yield* assertRestoring(Effect.scoped(transfer.view))
         assert.deepInclude((yield* transfer.describe).restoring, { source: SOURCE, until: 10, position: 6 })
@@ -76,6 +79,49 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         yield* Scope.close(scope, Exit.void)
         assert.strictEqual((yield* Stream.runCollect(store.readAll())).length, 10)
         assert.strictEqual((yield* store.append({ streamId: "a-1", expected: "any", events: [event] })).position, 11)
+      })
+    )
+
+    test(
+      "of appends and a restore that come at once the store has one or the other, never both",
+      Effect.gen(function*() {
+        for (const lead of [0, 3]) {
+          const { admin, store, transfer } = yield* open
+          const rows = someRows(10)
+          const appends = Effect.forEach(
+            Array.from({ length: 8 }, (_, index) => index),
+            (index) =>
+              Effect.result(store.append({
+                streamId: `live-${index}`,
+                expected: "noStream",
+                events: [{ type: "Live", data: index }]
+              })),
+            { concurrency: "unbounded" }
+          )
+          const restore = Effect.result(
+            Effect.andThen(
+              Effect.forEach(Array.from({ length: lead }), () => Effect.yieldNow),
+              restoreRows(transfer, rows)
+            )
+          )
+          const [appended, restored] = yield* Effect.all([appends, restore], { concurrency: "unbounded" })
+          const log = yield* Stream.runCollect(store.readAll())
+          const written = appended.filter(Result.isSuccess).length
+          if (Result.isSuccess(restored)) {
+            // who came while it was under way was refused, and who came after it stands behind
+            assert.deepStrictEqual(log.slice(0, 10).map(({ id }) => `${id}`), rows.map(({ id }) => id))
+            assert.strictEqual(log.length, 10 + written)
+          } else {
+            assert.strictEqual(restored.failure._tag, "RestoreTargetNotEmpty")
+            assert.strictEqual(log.length, written)
+            assert.isAbove(written, 0)
+          }
+          assert.deepStrictEqual(log.map(({ position }) => Number(position)), log.map((_, index) => index + 1))
+          for (const refused of appended) {
+            if (Result.isFailure(refused)) assert.deepInclude(refused.failure as object, { _tag: "StorageError" })
+          }
+          assert.deepStrictEqual(yield* admin.verifyLog, [])
+        }
       })
     )
 
@@ -92,6 +138,11 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         }))
         if (keepsSteps) yield* assertRestoring(store.head)
         else assert.strictEqual((yield* store.head).position, 0)
+        yield* Effect.scoped(Effect.gen(function*() {
+          // to another end than before
+          const session = yield* transfer.restore({ source: SOURCE, until: 29 })
+          assert.deepInclude((yield* transfer.describe).restoring as object, { until: 29, position: session.position })
+        }))
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* transfer.restore({ source: SOURCE, until: 30 })
           assert.deepStrictEqual(
@@ -147,17 +198,32 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
         const rows = someRows(10)
         const twice = rows.map((row) => row.position === 10 ? { ...row, id: rows[0]!.id } : row)
         const gap = rows.map((row) => row.position === 10 ? { ...row, revision: row.revision + 1 } : row)
-        for (const [written, expected] of [[rows, rows.slice(1)], [twice, twice], [gap, gap]] as const) {
-          const { store, transfer } = yield* open
+        const other = rows.map((row) => row.position === 10 ? { ...row, id: idOf(99) } : row)
+        const months = someRows(10, (index) => 1_700_000_000_000_000 + index * 86_400_000_000 * 20)
+        const twiceInMonths = months.map((row) => row.position === 10 ? { ...row, id: months[0]!.id } : row)
+        const { store, transfer } = yield* open
+        const attempts = [
+          [rows, rows.slice(1), /^count and digest/],
+          [rows, other, /^count and digest/],
+          [twice, twice, /./],
+          [twiceInMonths, twiceInMonths, /^ids/],
+          [gap, gap, /^revisions/]
+        ] as const
+        for (const [index, [written, expected, detail]] of attempts.entries()) {
+          const source = SOURCE.slice(0, -1) + String(index)
           const failure = yield* Effect.flip(Effect.scoped(Effect.gen(function*() {
-            const session = yield* transfer.restore({ source: SOURCE, until: 10 })
+            const session = yield* transfer.restore({ source, until: 10 })
             yield* session.writeEvents(written)
             yield* session.finish({ digest: digestOf(expected), rest: () => Effect.void })
           })))
-          assert.strictEqual(failure._tag, "RestoreDiffers")
+          assert.deepInclude(failure as object, { _tag: "RestoreDiffers" })
+          if (failure._tag === "RestoreDiffers") assert.match(failure.detail, detail)
           if (keepsSteps) yield* assertRestoring(store.head)
           else assert.strictEqual((yield* store.head).position, 0)
         }
+        // and what is sound is restored after all of them
+        yield* restoreRows(transfer, rows)
+        assert.deepStrictEqual(yield* allEvents(transfer, 10), rows)
       })
     )
 
@@ -207,8 +273,26 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
           yield* second.writeEvents(rows.slice(5))
           const unfinished = yield* Effect.flip(first.finish({ digest: digestOf(rows), rest: () => Effect.void }))
           assert.include(["RestoreOvertaken", "InvalidInput"], unfinished._tag)
-          yield* second.finish({ digest: digestOf(rows), rest: () => Effect.void })
+          // also when all was written before the other one came
+          const third = yield* transfer.restore({ source: SOURCE, until: 20 })
+          const overtaken = yield* Effect.flip(second.finish({ digest: digestOf(rows), rest: () => Effect.void }))
+          assert.strictEqual(overtaken._tag, "RestoreOvertaken")
+          yield* third.finish({ digest: digestOf(rows), rest: () => Effect.void })
           assert.deepStrictEqual(yield* allEvents(transfer, 20), rows)
+        })
+      )
+    }
+
+    if (!keepsSteps) {
+      test(
+        "a restore that has ended writes nothing any more",
+        Effect.gen(function*() {
+          const { store, transfer } = yield* open
+          const ended = yield* Effect.scoped(transfer.restore({ source: SOURCE, until: 3 }))
+          const late = yield* Effect.flip(ended.writeEvents(someRows(3)))
+          assert.strictEqual(late._tag, "RestoreOvertaken")
+          yield* store.append({ streamId: "a-1", expected: "any", events: [{ type: "A", data: 1 }] })
+          assert.strictEqual((yield* store.head).position, 1)
         })
       )
     }
@@ -252,6 +336,8 @@ export const suite = ({ keepsSteps, label, open }: StoreKind): void => {
 
 const isRestoring = (error: { readonly _tag: string; readonly reason?: unknown }) =>
   error._tag === "StorageError" && (error.reason as { readonly _tag: string })._tag === "Restoring"
+
+const idOf = (index: number): string => `0d0c5bd6-3f29-4c1e-8a55-${`${index}`.padStart(12, "0")}`
 
 const assertRestoring = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => assert.isTrue(isRestoring(error), JSON.stringify(error)))

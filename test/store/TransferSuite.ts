@@ -5,10 +5,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option, type Scope, Stream } from "effect"
 import type { Position } from "../../src/event/Revision.ts"
-import type { CheckpointRow } from "../../src/store/LogTransfer.ts"
+import type { CheckpointRow, OtherKind, TransferRows } from "../../src/store/LogTransfer.ts"
 import type { StoreKind } from "../backup/stores.ts"
 import { claim } from "../projection/checkpoints.ts"
-import { allEvents, allRows, fillStore, moveAll, restoreRows, someRows, viewOf } from "./transfers.ts"
+import { stored } from "./SnapshotSuite.ts"
+import {
+  allEvents,
+  allRows,
+  digestOf,
+  fillStore,
+  moveAll,
+  OTHER_SOURCE,
+  OTHERS,
+  restoreRows,
+  someRows,
+  SOURCE,
+  viewOf
+} from "./transfers.ts"
 
 /** Registers the contract for one storage. */
 export const suite = ({ label, open }: StoreKind): void => {
@@ -50,6 +63,9 @@ export const suite = ({ label, open }: StoreKind): void => {
         const from = yield* open
         const to = yield* open
         yield* fillStore(from)
+        // of what the log does not hold: somebody made it of another history
+        yield* from.snapshots.save(stored("order-4", 90))
+        yield* from.snapshots.save(stored("nobody-1", 0))
         const { buildsLeftOut, counts, incarnation, rowsLeftOut } = yield* moveAll(from.transfer, to.transfer)
         assert.deepStrictEqual({ ...counts }, { streams: 3, snapshots: 2, checkpoints: 2, states: 3, parked: 1 })
         assert.deepStrictEqual([rowsLeftOut, buildsLeftOut.length], [0, 0])
@@ -68,6 +84,41 @@ export const suite = ({ label, open }: StoreKind): void => {
         assert.strictEqual(ended._tag, "StreamTombstoned")
         const found = yield* to.snapshots.load({ streamId: "order-4", kind: "thing", fingerprint: "a1".repeat(32) })
         assert.strictEqual(Option.getOrThrow(found).revision, 7)
+      })
+    )
+
+    test(
+      "every value of a row beside the events comes back, also where a build of that number was removed before",
+      Effect.gen(function*() {
+        const { checkpoints, transfer } = yield* open
+        yield* checkpoints.removeBuild(yield* checkpoints.addBuild({ name: "orders", version: 2 }))
+        const rows = someRows(10)
+        const ofAnotherHistory = { ...fullRows.checkpoints[0]!, projection: "strange", incarnation: OTHER_SOURCE }
+        const written: { [K in OtherKind]: ReadonlyArray<TransferRows[K]> } = {
+          streams: [{ streamId: "a-1", revision: 2, truncateBefore: 1, isTombstoned: true, metadata: "{\"x\": 1}" }],
+          snapshots: [],
+          ...fullRows
+        }
+        yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* transfer.restore({ source: SOURCE, until: 10 })
+          yield* session.writeEvents(rows)
+          const report = yield* session.finish({
+            digest: digestOf(rows),
+            rest: (write) =>
+              Effect.forEach(OTHERS, (kind) =>
+                write(
+                  kind,
+                  (kind === "checkpoints" ? [...written[kind], ofAnotherHistory] : written[kind]) as never
+                ), { discard: true })
+          })
+          const { build, projection, version } = ofAnotherHistory
+          assert.deepStrictEqual(report.buildsLeftOut, [{ projection, version, build, reason: "history" }])
+        }))
+        const { incarnation, position: _, ...after } = yield* viewOf(transfer)
+        assert.deepStrictEqual(after, {
+          ...written,
+          checkpoints: written.checkpoints.map((row) => ({ ...row, incarnation, epoch: row.epoch + 1 }))
+        })
       })
     )
 
@@ -250,3 +301,74 @@ export const suite = ({ label, open }: StoreKind): void => {
 /** What a restore changes in rows of checkpoints. */
 const comparable = (rows: ReadonlyArray<CheckpointRow>) =>
   rows.map(({ builtAt: _, epoch: __, incarnation: ___, updatedAt: ____, ...row }) => row)
+
+const SECONDS = 1_700_000_000_000_000
+
+/** Rows of projections in which every value says something: times are whole milliseconds, which memory keeps. */
+const fullRows =
+  ((): Pick<{ [K in OtherKind]: ReadonlyArray<TransferRows[K]> }, "checkpoints" | "states" | "parked"> => {
+    const checkpoint: CheckpointRow = {
+      projection: "orders",
+      version: 2,
+      build: 1,
+      slice: 0,
+      buildStatus: "current",
+      isLive: true,
+      builtAt: SECONDS + 1_000,
+      retiredAt: undefined,
+      keepUntil: undefined,
+      definition: "state of [Happened]",
+      status: "halted",
+      isSetUp: true,
+      start: 3,
+      position: 9,
+      incarnation: SOURCE,
+      events: 6,
+      digest: "0123456789abcdef",
+      epoch: 4,
+      failures: 2,
+      firstFailedAt: SECONDS + 2_000,
+      lastFailedAt: SECONDS + 3_000,
+      failedPosition: 7,
+      failure: "it threw",
+      updatedAt: SECONDS + 4_000
+    }
+    const kept: CheckpointRow = {
+      ...checkpoint,
+      version: 3,
+      build: 2,
+      buildStatus: "kept",
+      isLive: false,
+      retiredAt: SECONDS + 5_000,
+      keepUntil: SECONDS + 6_000,
+      status: "paused",
+      isSetUp: false,
+      start: 0,
+      failures: 0,
+      firstFailedAt: undefined,
+      lastFailedAt: undefined,
+      failedPosition: undefined,
+      failure: undefined
+    }
+    const build = { projection: "orders", version: 3, build: 2 }
+    return {
+      checkpoints: [checkpoint, kept, { ...kept, slice: 1, position: 4, events: 1, digest: "1".repeat(16) }],
+      states: [
+        { ...build, version: 2, build: 1, key: "", state: "{ \"n\" :1}", changedAt: undefined },
+        { ...build, key: "schlüssel 🦊", state: "[1]", changedAt: SECONDS + 7_000 }
+      ],
+      parked: [{
+        ...build,
+        slice: 1,
+        position: 4,
+        key: "a-0",
+        id: "0d0c5bd6-3f29-4c1e-8a55-000000000003",
+        type: "Happened",
+        streamId: "a-0",
+        revision: 1,
+        attempts: 3,
+        reason: "it threw",
+        parkedAt: SECONDS + 8_000
+      }]
+    }
+  })()

@@ -29,13 +29,19 @@ export interface S3Server {
 /** Objects that a page of a list holds. */
 const PAGE_SIZE = 3
 
-export const startS3Server = async (): Promise<S3Server> => {
+export const startS3Server = (): Promise<S3Server> =>
+  startS3ServerFor({ accessKeyId: "test-key", region: "eu-central-1", secretAccessKey: "test/secret+key" })
+
+/** Another account, in a region of its own. */
+export const startS3ServerFor = async (
+  { accessKeyId, region, secretAccessKey }: Pick<S3Server, "accessKeyId" | "region" | "secretAccessKey">
+): Promise<S3Server> => {
   const state: S3Server = {
     endpoint: "",
     bucket: "backups",
-    accessKeyId: "test-key",
-    secretAccessKey: "test/secret+key",
-    region: "eu-central-1",
+    accessKeyId,
+    secretAccessKey,
+    region,
     objects: new Map(),
     requests: [],
     fault: undefined,

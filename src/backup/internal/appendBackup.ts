@@ -1,29 +1,54 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { ProposedEvent } from "../../event/Event.ts"
 import { checkFilter, matchesFilter } from "../../event/EventQuery.ts"
+import type { InvalidInput } from "../../event/InvalidInput.ts"
 import { checkName } from "../../event/Name.ts"
 import { sha256 } from "../../event/Sha256.ts"
 import * as AppendPipeline from "../../migration/AppendPipeline.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { AppendError } from "../../store/EventStoreError.ts"
 import type { EventRow } from "../../store/LogTransfer.ts"
-import type { AppendBackupError, AppendBackupOptions, AppendOutcome } from "../BackupOptions.ts"
+import type { AppendBackupError, AppendBackupOptions, AppendOutcome, AppendPreview } from "../BackupOptions.ts"
 import type { BackupStorage } from "../BackupStorage.ts"
 import { inPages } from "./eventPages.ts"
 import { makeMeter } from "./meter.ts"
 import { select } from "./restoreBackup.ts"
+
+/** Says what an append would do. */
+export const planAppend = Effect.fn("BackupService.planAppend")(function*(
+  store: EventStore["Service"],
+  options: AppendBackupOptions
+): Effect.fn.Return<AppendPreview, AppendBackupError, BackupStorage> {
+  const toOutgoing = yield* makeSieve(options)
+  const meter = yield* makeMeter(options.onProgress)
+  const { id, position, reader } = yield* select(options)
+  yield* meter.begin("events", position)
+  const tally = { read: 0, toAppend: 0, present: 0, conflicting: 0 }
+  yield* inPages(reader.events({ until: position }), (rows) =>
+    Effect.gen(function*() {
+      tally.read += rows.length
+      yield* Effect.forEach(
+        toOutgoing(rows),
+        ({ event, streamId }) =>
+          Effect.map(store.findEvent(event.id ?? ""), (found) => {
+            const stands = Option.map(found, (recorded) => recorded.streamId === streamId)
+            tally[Option.isNone(stands) ? "toAppend" : stands.value ? "present" : "conflicting"]++
+          }),
+        { concurrency: LOOKS, discard: true }
+      )
+      yield* meter.count(rows)
+    }))
+  return { id, position, ...tally, elapsedMillis: yield* meter.elapsedMillis }
+})
 
 /** Appends events of a backup. */
 export const appendBackup = Effect.fn("BackupService.append")(function*(
   store: EventStore["Service"],
   options: AppendBackupOptions
 ): Effect.fn.Return<AppendOutcome, AppendBackupError, BackupStorage> {
-  const { streamPrefix = "" } = options
-  const filter = filterOf(options)
-  const fault = checkFilter(filter, "options") ??
-    (streamPrefix === "" ? undefined : checkName(streamPrefix, "streamPrefix"))
-  if (fault !== undefined) return yield* fault
+  const toOutgoing = yield* makeSieve(options)
   const meter = yield* makeMeter(options.onProgress)
   const { id, position, reader } = yield* select(options)
   yield* meter.begin("events", position)
@@ -33,9 +58,7 @@ export const appendBackup = Effect.fn("BackupService.append")(function*(
     yield* inPages(reader.events({ until: position }), (rows) =>
       Effect.gen(function*() {
         tally.read += rows.length
-        const outgoing = rows.filter((row) => matchesFilter(filter, toFilterable(row)))
-          .map((row) => toOutgoing(row, streamPrefix))
-        for (const run of AppendPipeline.toRuns(outgoing, EVENTS_ON_THE_WAY)) {
+        for (const run of AppendPipeline.toRuns(toOutgoing(rows), EVENTS_ON_THE_WAY)) {
           yield* pipeline.submit(AppendPipeline.weightOf(run), appendRun(store, run, tally))
         }
         yield* meter.count(rows)
@@ -48,6 +71,24 @@ export const appendBackup = Effect.fn("BackupService.append")(function*(
 // internal
 
 const EVENTS_ON_THE_WAY = 1_000
+
+/** Events that are looked for at a time. */
+const LOOKS = 16
+
+/** Checks the options, and makes what turns rows into the events of them that are meant. */
+const makeSieve = (
+  options: AppendBackupOptions
+): Effect.Effect<(rows: ReadonlyArray<EventRow>) => ReadonlyArray<Outgoing>, InvalidInput> => {
+  const { streamPrefix = "" } = options
+  const filter = filterOf(options)
+  const fault = checkFilter(filter, "options") ??
+    (streamPrefix === "" ? undefined : checkName(streamPrefix, "streamPrefix"))
+  return fault === undefined
+    ? Effect.succeed((rows) =>
+      rows.filter((row) => matchesFilter(filter, toFilterable(row))).map((row) => toOutgoing(row, streamPrefix))
+    )
+    : Effect.fail(fault)
+}
 
 /** Microseconds of a millisecond. */
 const MICROS = 1_000

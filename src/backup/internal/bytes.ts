@@ -142,6 +142,11 @@ export class ByteReader {
     this.end = end
   }
 
+  /** Whether all was read. */
+  get isAtEnd(): boolean {
+    return this.at === this.buffer.length
+  }
+
   uint(): number {
     const { buffer } = this
     let at = this.at
@@ -220,7 +225,7 @@ const uuidOf = (buffer: Buffer, at: number): string => {
 }
 
 /** The text whose bytes stand there; what is not UTF-8 is a fault, not replaced. */
-const textOf = (buffer: Buffer, start: number, end: number): string => {
+export const textOf = (buffer: Buffer, start: number, end: number): string => {
   const text = buffer.toString("utf8", start, end)
   if (text.includes(REPLACEMENT) && !isUtf8(buffer.subarray(start, end))) {
     throw new BytesFault("IllFormedUnicode", "a text is not UTF-8")

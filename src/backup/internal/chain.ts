@@ -15,7 +15,7 @@ import {
 import type { BackupKeys } from "../BackupKeys.ts"
 import type { BackupManifest, SegmentEntry } from "../BackupManifest.ts"
 import type { BackupStorage } from "../BackupStorage.ts"
-import { ByteReader, BytesFault } from "./bytes.ts"
+import { BytesFault } from "./bytes.ts"
 import { encryptionKeyOf, keyCheck } from "./crypto.ts"
 import { loadManifest, loadSegmentFile } from "./files.ts"
 import type { ManifestFault } from "./manifest.ts"
@@ -116,20 +116,22 @@ export const loadSegment = (
   )
 
 /** Reads records one after the other; what the bytes are not becomes an error that names the record. */
-export interface RecordCursor {
+export interface RecordCursor<Reader> {
   /** Records that were read. */
   read: number
-  readonly reader: ByteReader
+  readonly open: () => Reader
+  reader: Reader | undefined
 }
 
-export const makeCursor = (plain: Buffer): RecordCursor => ({ read: 0, reader: new ByteReader(plain) })
+/** Makes a cursor before the first record; `open` fails with a `BytesFault`, when it is read. */
+export const makeCursor = <Reader>(open: () => Reader): RecordCursor<Reader> => ({ read: 0, open, reader: undefined })
 
 /** Runs `step` for each record until it has read so many, or all. */
-export const readRecords = (
-  cursor: RecordCursor,
+export const readRecords = <Reader extends { readonly isAtEnd: boolean }>(
+  cursor: RecordCursor<Reader>,
   { backupId, entry }: { readonly backupId: string; readonly entry: SegmentEntry },
   most: number,
-  step: (reader: ByteReader) => void
+  step: (reader: Reader) => void
 ): BackupCorrupt | undefined => {
   const last = Math.min(entry.records, cursor.read + most)
   const fault = (detail: string) =>
@@ -140,13 +142,15 @@ export const readRecords = (
       position: entry.kind === "events" ? entry.first + cursor.read : undefined,
       detail: `record ${cursor.read + 1} of ${entry.records}: ${detail}`
     })
+  let reader: Reader
   try {
-    for (; cursor.read < last; cursor.read++) step(cursor.reader)
+    reader = cursor.reader ??= cursor.open()
+    for (; cursor.read < last; cursor.read++) step(reader)
   } catch (error) {
     if (!(error instanceof BytesFault)) throw error
     return fault(error.message)
   }
-  return cursor.read === entry.records && cursor.reader.at !== cursor.reader.buffer.length
+  return cursor.read === entry.records && !reader.isAtEnd
     ? fault("there are more records than the manifest declares")
     : undefined
 }

@@ -4,7 +4,13 @@ import * as Stream from "effect/Stream"
 import { isDeepStrictEqual } from "node:util"
 import type { Position } from "../../event/Revision.ts"
 import { storeRestoring } from "../../store/EventStoreError.ts"
-import { type LogTransfer, type LogView, type OtherKind, TRANSFER_KINDS } from "../../store/LogTransfer.ts"
+import {
+  type LogTransfer,
+  type LogView,
+  type OtherKind,
+  TRANSFER_KINDS,
+  type TransferState
+} from "../../store/LogTransfer.ts"
 import * as BackupCatalog from "../BackupCatalog.ts"
 import { BackupNotFound } from "../BackupError.ts"
 import type { BackupManifest } from "../BackupManifest.ts"
@@ -21,9 +27,10 @@ export const createBackup = Effect.fn("BackupService.create")(function*(
   transfer: LogTransfer["Service"],
   options: CreateOptions
 ): Effect.fn.Return<CreateOutcome, CreateError, BackupStorage> {
-  const { incarnation, position, restoring } = yield* transfer.describe
+  const state = yield* transfer.describe
+  const { incarnation, position, restoring } = state
   if (restoring !== undefined) return yield* storeRestoring("backup")
-  const parent = yield* findParent(options, incarnation)
+  const parent = yield* findParent(options, state)
   if (parent !== undefined && parent.until > position) {
     const { id, until } = parent
     return yield* new BackupAheadOfLog({ id, until: until as Position, head: position as Position })
@@ -43,7 +50,7 @@ const NEAR_EVENTS = 4_000
 /** The newest backup of this history. */
 const findParent = Effect.fnUntraced(function*(
   { keys = {}, kind = "auto" }: CreateOptions,
-  incarnation: string
+  { incarnation, parent }: TransferState
 ): Effect.fn.Return<BackupManifest | undefined, CreateError, BackupStorage> {
   if (kind === "full") return undefined
   const { backups } = yield* BackupCatalog.list(keys)
@@ -54,7 +61,12 @@ const findParent = Effect.fnUntraced(function*(
   if (newest === undefined) {
     return yield* new BackupNotFound({ id: "to go on from", location: (yield* BackupStorage).location })
   }
-  return yield* new BackupHistoryDiffers({ id: newest.id, expected: newest.incarnation, actual: incarnation })
+  return yield* new BackupHistoryDiffers({
+    id: newest.id,
+    expected: newest.incarnation,
+    actual: incarnation,
+    ...(parent?.incarnation === newest.incarnation ? { restoredUntil: parent.position as Position } : {})
+  })
 })
 
 /** Whether all backups are there that one goes on from. */

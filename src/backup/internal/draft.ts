@@ -3,9 +3,10 @@
  */
 import { InvalidInput } from "../../event/InvalidInput.ts"
 import type { DigestTally } from "../../store/EventDigest.ts"
-import type { TransferKind, TransferRows } from "../../store/LogTransfer.ts"
+import type { EventRow, TransferKind, TransferRows } from "../../store/LogTransfer.ts"
 import { BytesFault, ByteWriter } from "./bytes.ts"
-import { type EventContext, writeRecord } from "./records.ts"
+import { EventsWriter } from "./eventColumns.ts"
+import { type RowKind, writeRecord } from "./records.ts"
 import type { PlainSegment } from "./segment.ts"
 
 /** Rows of one kind, on their way into a segment. */
@@ -21,24 +22,55 @@ export interface Draft {
 }
 
 /** Makes an empty draft; events begin after `after`, and are counted. */
-export const makeDraft = (kind: TransferKind, after: number, segmentBytes: number, tally: DigestTally): Draft => {
-  const writer = new ByteWriter(Math.min(segmentBytes + SPARE_BYTES, FIRST_BYTES))
-  const context: EventContext = { position: after + 1, recordedAt: 0 }
-  const isEvents = kind === "events"
-  let records = 0
-  let first = after + 1
-  let firstRecordedAt = 0
+export const makeDraft = (kind: TransferKind, after: number, segmentBytes: number, tally: DigestTally): Draft =>
+  kind === "events" ? makeEventDraft(after, segmentBytes, tally) : makeRowDraft(kind, segmentBytes)
 
-  const addOne = (row: TransferRows[TransferKind]): void => {
-    const before = writer.size
-    writeRecord(writer, kind, row, context)
-    if (isEvents) {
-      if (records === 0) firstRecordedAt = context.recordedAt
-      addToTally(tally, context.position - 1, writer.buffer, idOf(writer.buffer, before))
-    }
+const makeEventDraft = (after: number, segmentBytes: number, tally: DigestTally): Draft => {
+  const writer = new EventsWriter(after + 1)
+  let records = 0
+  let last = after
+  let firstRecordedAt = 0
+  let lastRecordedAt = 0
+
+  const addOne = (row: EventRow): void => {
+    writer.add(row)
+    if (records === 0) firstRecordedAt = row.recordedAt
+    lastRecordedAt = row.recordedAt
+    last = row.position
+    addToTally(tally, row.position, writer.ids, records * ID_BYTES)
     records++
   }
 
+  return {
+    kind: "events",
+    get records() {
+      return records
+    },
+    get size() {
+      return writer.size
+    },
+    add: (rows, from) =>
+      addAll("events", rows, from, () => writer.size < segmentBytes, (row) => addOne(row as EventRow)),
+    cut: () => {
+      const first = last - records + 1
+      const segment = {
+        kind: "events" as const,
+        records,
+        first,
+        last,
+        firstRecordedAt,
+        lastRecordedAt,
+        plain: writer.take()
+      }
+      records = 0
+      return segment
+    }
+  }
+}
+
+const makeRowDraft = <K extends RowKind>(kind: K, segmentBytes: number): Draft => {
+  const writer = new ByteWriter(Math.min(segmentBytes + SPARE_BYTES, FIRST_BYTES))
+  let records = 0
   return {
     kind,
     get records() {
@@ -47,36 +79,43 @@ export const makeDraft = (kind: TransferKind, after: number, segmentBytes: numbe
     get size() {
       return writer.size
     },
-    add: (rows, from) => {
-      let index = from
-      try {
-        for (; index < rows.length && writer.size < segmentBytes; index++) {
-          addOne(rows[index] as TransferRows[TransferKind])
-        }
-      } catch (fault) {
-        if (!(fault instanceof BytesFault)) throw fault
-        return new InvalidInput({ reason: fault.reason, path: `${kind}[${index}]`, detail: fault.message })
-      }
-      return index - from
-    },
+    add: (rows, from) =>
+      addAll(kind, rows, from, () => writer.size < segmentBytes, (row) => {
+        writeRecord(writer, kind, row as TransferRows[K])
+        records++
+      }),
     cut: () => {
-      const plain = writer.take()
       const segment = {
         kind,
         records,
-        first: isEvents ? first : 0,
-        last: isEvents ? context.position - 1 : 0,
-        firstRecordedAt,
-        lastRecordedAt: isEvents ? context.recordedAt : 0,
-        plain
+        first: 0,
+        last: 0,
+        firstRecordedAt: 0,
+        lastRecordedAt: 0,
+        plain: writer.take()
       }
-      first = context.position
       records = 0
-      firstRecordedAt = 0
-      context.recordedAt = 0
       return segment
     }
   }
+}
+
+/** Adds rows as long as there is room; returns how many, or what is wrong with one. */
+const addAll = <Row>(
+  kind: TransferKind,
+  rows: ReadonlyArray<Row>,
+  from: number,
+  hasRoom: () => boolean,
+  add: (row: Row) => void
+): number | InvalidInput => {
+  let index = from
+  try {
+    for (; index < rows.length && hasRoom(); index++) add(rows[index] as Row)
+  } catch (fault) {
+    if (!(fault instanceof BytesFault)) throw fault
+    return new InvalidInput({ reason: fault.reason, path: `${kind}[${index}]`, detail: fault.message })
+  }
+  return index - from
 }
 
 /** Adds an event whose id stands there to a digest. */
@@ -97,9 +136,4 @@ const FIRST_BYTES = 1024 * 1024
 /** Room for the record that goes over the size of a segment. */
 const SPARE_BYTES = 64 * 1024
 
-/** Where the id of an event stands: behind the size of the record and the time. */
-const idOf = (buffer: Buffer, recordAt: number): number => {
-  let at = recordAt + 4
-  while ((buffer[at++] as number) >= 128);
-  return at
-}
+const ID_BYTES = 16

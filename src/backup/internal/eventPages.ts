@@ -4,16 +4,15 @@ import * as Stream from "effect/Stream"
 import type { InvalidInput } from "../../event/InvalidInput.ts"
 import type { Position } from "../../event/Revision.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
-import type { EventRow, LogTransfer } from "../../store/LogTransfer.ts"
+import type { StoredEventRow } from "../../store/LogArchive.ts"
+import type { EventPage, EventRow } from "../../store/LogTransfer.ts"
 import { CopyDiffers } from "../TransferError.ts"
 
-type ReadEvents = LogTransfer["Service"]["readEvents"]
-
 /** Pages of events, the next one read while the one before is used. */
-export const eventPages = (
-  readEvents: ReadEvents,
+export const eventPages = <Row extends Pick<EventRow, "position" | "recordedAt">>(
+  readEvents: (page: EventPage) => Effect.Effect<ReadonlyArray<Row>, InvalidInput | StorageError>,
   { after, until }: { readonly after: number; readonly until: number }
-): Stream.Stream<ReadonlyArray<EventRow>, InvalidInput | StorageError> =>
+): Stream.Stream<ReadonlyArray<Row>, InvalidInput | StorageError> =>
   Stream.paginate(
     { after, recordedAt: undefined as number | undefined },
     (from) =>
@@ -27,6 +26,20 @@ export const eventPages = (
         ] as const
       })
   ).pipe(Stream.buffer({ capacity: 1 }))
+
+/** A part of an event that is one value. */
+export type EventKey = Exclude<keyof EventRow, "tags">
+
+/** What a store keeps of an archived event, but for the tags. */
+export const SKELETON_KEYS: ReadonlyArray<EventKey> = [
+  "position",
+  "streamId",
+  "revision",
+  "id",
+  "type",
+  "version",
+  "recordedAt"
+]
 
 /** Joins rows to pages that are worth a step of a restore. */
 export const inPages = <E, E2>(
@@ -55,19 +68,20 @@ export const inPages = <E, E2>(
     )
   })
 
-/** Compares two copies of the same events, row by row. */
+/** Compares two copies of the same events, the one at `after` and those before it left out, row by row. */
 export const compareEvents = <E, E2, R, R2>(
   expected: Stream.Stream<EventRow, E, R>,
-  found: Stream.Stream<EventRow, E2, R2>,
+  found: Stream.Stream<StoredEventRow, E2, R2>,
   until: number,
-  count: (rows: ReadonlyArray<EventRow>) => Effect.Effect<void>
+  count: (rows: ReadonlyArray<EventRow>) => Effect.Effect<void>,
+  { after = 0, keys = KEYS }: { readonly after?: number; readonly keys?: ReadonlyArray<EventKey> } = {}
 ): Effect.Effect<void, E | E2 | CopyDiffers, R | R2> => {
-  let position = 0
+  let position = after
   return Stream.zipWith(expected, found, (before, after) => [before, after] as const).pipe(
     Stream.runForEachArray(Effect.fnUntraced(function*(pairs) {
-      for (const [before, after] of pairs) {
+      for (const [before, other] of pairs) {
         position++
-        const key = differingKey(before, after)
+        const key = differingKey(keys, before, other)
         if (key !== undefined) return yield* new CopyDiffers({ position: position as Position, detail: `the ${key}` })
       }
       yield* count(pairs.map(([before]) => before))
@@ -82,14 +96,18 @@ export const compareEvents = <E, E2, R, R2>(
 
 // internal
 
+const KEYS: ReadonlyArray<EventKey> = [...SKELETON_KEYS, "data", "metadata"]
+
 /** Events that one step writes, and characters of their JSON. */
 const PAGE_EVENTS = 4_000
 const PAGE_SIZE = 4 * 1024 * 1024
 
-const KEYS = ["position", "streamId", "revision", "id", "type", "version", "data", "metadata", "recordedAt"] as const
-
-const differingKey = (before: EventRow, after: EventRow): keyof EventRow | undefined =>
-  KEYS.find((key) => before[key] !== after[key]) ??
+const differingKey = (
+  keys: ReadonlyArray<EventKey>,
+  before: EventRow,
+  after: StoredEventRow
+): keyof EventRow | undefined =>
+  keys.find((key) => before[key] !== after[key]) ??
     (before.tags.length === after.tags.length && before.tags.every((tag, index) => tag === after.tags[index])
       ? undefined
       : "tags")

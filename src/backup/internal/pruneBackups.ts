@@ -10,9 +10,9 @@ export const pruneBackups = Effect.fn("BackupService.prune")(function*(
   policy: BackupRetention.RetentionPolicy,
   { dryRun = false, idleMillis = IDLE_MILLIS, keys }: PruneOptions
 ): Effect.fn.Return<PruneOutcome, PruneError, BackupStorage> {
-  const { backups, faults: [unread], incomplete } = yield* BackupCatalog.list(keys)
+  const { archived, backups, faults: [unread], incomplete } = yield* BackupCatalog.list(keys)
   if (unread !== undefined) return yield* unread.fault
-  const plan = yield* Effect.fromResult(BackupRetention.plan(policy, backups))
+  const plan = yield* Effect.fromResult(BackupRetention.plan(policy, backups, archived))
   if (dryRun) {
     const now = yield* Clock.currentTimeMillis
     const idle = incomplete.filter(({ modifiedAt }) => modifiedAt.epochMilliseconds <= now - idleMillis)

@@ -1,14 +1,9 @@
 /**
- * Rows as records: each is its size in 4 bytes, and its values one after the
- * other, in the order that `docs/backup-format.md` says.
- *
- * Of an event neither the position is written, which is that of the segment's
- * first event and on by one a record, nor the time, but by how much it is later
- * than the one before.
+ * Rows that are not events, as records: each is its size in 4 bytes, and its
+ * values one after the other, in the order that `docs/backup-format.md` says.
  */
 import type {
   CheckpointRow,
-  EventRow,
   ParkedRow,
   SnapshotRow,
   StateRow,
@@ -19,26 +14,15 @@ import type {
 import { RECORD_BYTES_MAX } from "../BackupManifest.ts"
 import { type ByteReader, BytesFault, type ByteWriter } from "./bytes.ts"
 
-/** Where the writing or reading of the events of a segment is. */
-export interface EventContext {
-  /** Of the event that comes next. */
-  position: number
-  /** Of the event before; 0 before the first. */
-  recordedAt: number
-}
+/** The kinds of rows that are written as records. */
+export type RowKind = Exclude<TransferKind, "events">
 
 /** Writes one row as a record; what cannot be written is a `BytesFault`, and then nothing was. */
-export const writeRecord = <K extends TransferKind>(
-  writer: ByteWriter,
-  kind: K,
-  row: TransferRows[K],
-  context: EventContext
-): void => {
+export const writeRecord = <K extends RowKind>(writer: ByteWriter, kind: K, row: TransferRows[K]): void => {
   const before = writer.size
   const start = writer.begin()
   try {
-    if (kind === "events") writeEvent(writer, row as EventRow, context)
-    else codecs[kind as RowKind].write(writer, row as never)
+    codecs[kind].write(writer, row)
     if (writer.size - start > RECORD_BYTES_MAX) {
       throw new BytesFault("EventTooLarge", `larger than ${RECORD_BYTES_MAX} bytes`)
     }
@@ -50,98 +34,17 @@ export const writeRecord = <K extends TransferKind>(
 }
 
 /** Reads one row. */
-export const readRecord = <K extends TransferKind>(
-  reader: ByteReader,
-  kind: K,
-  context: EventContext
-): TransferRows[K] => {
+export const readRecord = <K extends RowKind>(reader: ByteReader, kind: K): TransferRows[K] => {
   const { end } = reader
   const partEnd = reader.part()
   reader.end = partEnd
-  const row = kind === "events" ? readEvent(reader, context) : codecs[kind as RowKind].read(reader)
+  const row = codecs[kind].read(reader)
   if (reader.at !== partEnd) throw new BytesFault("InvalidIdentifier", "the record is longer than its values")
   reader.end = end
-  return row as TransferRows[K]
-}
-
-/** What is looked at in an event without making a row of it. */
-export interface EventVisitor {
-  readonly event: (
-    position: number,
-    buffer: Buffer,
-    idAt: number,
-    revision: number,
-    streamAt: number,
-    streamEnd: number
-  ) => void
-}
-
-/** Passes over one event, and shows it. */
-export const visitEvent = (reader: ByteReader, context: EventContext, visitor: EventVisitor): void => {
-  const { end } = reader
-  const partEnd = reader.part()
-  reader.end = partEnd
-  context.recordedAt = nextTime(reader, context)
-  const idAt = reader.step(16)
-  const revision = reader.uint()
-  reader.uint()
-  const streamAt = reader.skip()
-  const streamEnd = reader.at
-  reader.skip()
-  reader.skip()
-  reader.skip()
-  for (let tags = reader.uint(); tags > 0; tags--) reader.skip()
-  if (reader.at !== partEnd) throw new BytesFault("InvalidIdentifier", "the record is longer than its values")
-  visitor.event(context.position++, reader.buffer, idAt, revision, streamAt, streamEnd)
-  reader.end = end
+  return row
 }
 
 // internal
-
-type RowKind = Exclude<TransferKind, "events">
-
-const nextTime = (reader: ByteReader, context: EventContext): number => {
-  const recordedAt = context.recordedAt + reader.int()
-  if (!Number.isSafeInteger(recordedAt)) throw new BytesFault("NumberOutOfRange", "the time is out of range")
-  return recordedAt
-}
-
-const writeEvent = (writer: ByteWriter, row: EventRow, context: EventContext): void => {
-  if (row.position !== context.position) {
-    throw new BytesFault(
-      "InvalidPosition",
-      `expected the event at position ${context.position}, got the one at ${row.position}`
-    )
-  }
-  writer.int(row.recordedAt - context.recordedAt)
-  writer.uuid(row.id)
-  writer.uint(row.revision)
-  writer.uint(row.version)
-  writer.text(row.streamId)
-  writer.text(row.type)
-  writer.text(row.data)
-  writer.text(row.metadata)
-  writer.uint(row.tags.length)
-  for (const tag of row.tags) writer.text(tag)
-  context.position++
-  context.recordedAt = row.recordedAt
-}
-
-const readEvent = (reader: ByteReader, context: EventContext): EventRow => {
-  const recordedAt = nextTime(reader, context)
-  const id = reader.uuid()
-  const revision = reader.uint()
-  const version = reader.uint()
-  const streamId = reader.text()
-  const type = reader.text()
-  const data = reader.text()
-  const metadata = reader.text()
-  const count = reader.uint()
-  const tags: Array<string> = []
-  for (let index = 0; index < count; index++) tags.push(reader.text())
-  context.recordedAt = recordedAt
-  return { position: context.position++, streamId, revision, id, type, version, data, metadata, tags, recordedAt }
-}
 
 interface Field<A> {
   readonly write: (writer: ByteWriter, value: A) => void

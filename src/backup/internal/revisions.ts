@@ -13,6 +13,8 @@ const NAMES_BYTES_MAX = 16 * 1024 * 1024
 export interface RevisionCheck {
   /** Says what is wrong with the revision of an event, whose stream's name stands there; `undefined` when nothing is. */
   readonly check: (buffer: Buffer, nameAt: number, nameEnd: number, revision: number) => string | undefined
+  /** Notes the last of several events of a stream, the first of which was checked. */
+  readonly note: (buffer: Buffer, nameAt: number, nameEnd: number, revision: number) => void
   /** Which part of the streams was looked at: 1, a half, a quarter, … */
   readonly share: () => number
 }
@@ -32,6 +34,10 @@ export const makeRevisionCheck = (
 
   return {
     share: () => 1 / (mask + 1),
+    note: (buffer, nameAt, nameEnd, revision) => {
+      const hash = hashOf(buffer, nameAt, nameEnd)
+      if ((hash & mask) === 0) streams.move(buffer, nameAt, nameEnd, hash, revision)
+    },
     check: (buffer, nameAt, nameEnd, revision) => {
       const hash = hashOf(buffer, nameAt, nameEnd)
       if ((hash & mask) !== 0) return undefined
@@ -41,12 +47,16 @@ export const makeRevisionCheck = (
         else if (streams.count() * 2 > streams.slots) streams = streams.keep(() => true, streams.slots)
         return fromStart && revision !== 0 ? `the first event of its stream has revision ${revision}` : undefined
       }
-      return revision === before + 1
-        ? undefined
-        : `its revision is ${revision}, that of the event before in its stream is ${before}`
+      return compareRevisions(revision, before)
     }
   }
 }
+
+/** Says what is wrong with the revision of an event that follows another one in its stream. */
+export const compareRevisions = (revision: number, before: number): string | undefined =>
+  revision === before + 1
+    ? undefined
+    : `its revision is ${revision}, that of the event before in its stream is ${before}`
 
 // internal
 

@@ -24,7 +24,7 @@ export const make = Effect.fnUntraced(function*(
   load: () => Promise<unknown> = () => import("@aws-sdk/client-s3")
 ) {
   const prefix = options.prefix === undefined || options.prefix === "" ? "" : `${options.prefix.replace(/\/+$/, "")}/`
-  const location = `s3://${options.bucket}${prefix === "" ? "" : `/${prefix.slice(0, -1)}`}`
+  const location = locationOf(options, prefix)
   const failure = failuresAt(location)
   const library = yield* Effect.tryPromise({
     try: load,
@@ -52,14 +52,26 @@ const TIMEOUT_MILLIS = 60_000
 /** Bytes of a piece that a read gives at least, but for the last one. */
 const PIECE_BYTES = 64 * 1024
 
+/** Tells apart buckets of one name at two services; an endpoint may hold a password, which is not told. */
+const locationOf = ({ bucket, endpoint, profile }: S3Options, prefix: string): string => {
+  const url = endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  const parameters = [
+    ...(profile === undefined ? [] : [`profile=${profile}`]),
+    ...(url === undefined ? [] : [`endpoint=${url.origin}${url.pathname === "/" ? "" : url.pathname}`])
+  ]
+  const path = `s3://${bucket}${prefix === "" ? "" : `/${prefix.slice(0, -1)}`}`
+  return parameters.length === 0 ? path : `${path}?${parameters.join("&")}`
+}
+
 const makeClient = ({ S3Client }: Library, options: S3Options): Client => {
-  const { attempts = ATTEMPTS, credentials, endpoint, region, timeoutMillis = TIMEOUT_MILLIS } = options
+  const { attempts = ATTEMPTS, credentials, endpoint, profile, region, timeoutMillis = TIMEOUT_MILLIS } = options
   return new S3Client({
     maxAttempts: attempts,
     forcePathStyle: options.pathStyle ?? endpoint !== undefined,
     requestHandler: { connectionTimeout: timeoutMillis, requestTimeout: timeoutMillis, socketTimeout: timeoutMillis },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
     ...(credentials === undefined ? {} : {
       credentials: {
         accessKeyId: credentials.accessKeyId,

@@ -75,8 +75,29 @@ export const BACKUP_WORDS: Readonly<Record<string, (error: Failure) => BackupWor
     message: "the backup is needed by others",
     fix: "remove those first; event-store backup prune finds the order"
   }),
+  BackupArchived: (error) => ({
+    ...wordsOf(error, "id", "file"),
+    code: "ES-2042",
+    exitCode: 4,
+    message: "a store reads archived months from the backup",
+    fix: "bring them back first: event-store archive bring-back --release"
+  }),
+  ArchiveBusy: (error) => ({
+    ...wordsOf(error),
+    code: "ES-2040",
+    exitCode: 4,
+    message: "another process archives months of this store",
+    fix: "let it finish; what it has left when it was killed is cleared by the next run"
+  }),
+  ArchiveDiffers: (error) => ({
+    ...wordsOf(error, "month", "detail", "expected", "actual"),
+    code: "ES-2041",
+    exitCode: 2,
+    message: "a month is not what was to be moved",
+    fix: "nothing of it was moved; look at the store: event-store maint verify"
+  }),
   BackupHistoryDiffers: (error) => ({
-    ...wordsOf(error, "id", "expected", "actual"),
+    ...wordsOf(error, "id", "expected", "actual", "restoredUntil"),
     code: "ES-2030",
     exitCode: 4,
     message: "the store has another history than the backups",

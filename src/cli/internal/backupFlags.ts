@@ -17,7 +17,7 @@ export const place = {
   dest: Flag.String("dest").pipe(
     Flag.withMetavar("PLACE"),
     Flag.withDescription(
-      "Directory, or s3://BUCKET/PREFIX[?region=…&endpoint=…] (EVENT_STORE_BACKUP_DEST)"
+      "Directory, or s3://BUCKET/PREFIX[?region=…&endpoint=…&profile=…] (EVENT_STORE_BACKUP_DEST)"
     ),
     Flag.withFallbackConfig(Config.String("EVENT_STORE_BACKUP_DEST"))
   ),

@@ -30,7 +30,7 @@ export type BackupPlace =
  * **Details**
  *
  * `DIRECTORY`, `file:DIRECTORY`, or `s3://BUCKET/PREFIX`, which may be followed by
- * `?region=…&endpoint=…`. An endpoint that is not named is taken from
+ * `?region=…&endpoint=…&profile=…`. An endpoint that is not named is taken from
  * `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`.
  *
  * @category parsing
@@ -45,7 +45,7 @@ export const parsePlace = (
     Effect.fail(usage(
       `${flag} names no place for backups`,
       why,
-      "use a directory, or s3://BUCKET/PREFIX with ?region=… and ?endpoint=… where they are wanted"
+      "use a directory, or s3://BUCKET/PREFIX with ?region=…, endpoint=… and profile=… where they are wanted"
     ))
   if (text.trim() === "" || text.includes("\0")) return refuse("it is empty, or holds a zero byte")
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase()
@@ -96,6 +96,10 @@ export const openPlace = Effect.fnUntraced(function*(
 /** One letter is the drive of a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
 
+const PARAMETERS: ReadonlySet<string> = new Set(["region", "endpoint", "profile"])
+
+const PROFILE = /^[\w.@+-]{1,128}$/
+
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 /** What is wrong with it, where it names no bucket. Secrets that were put into it are not repeated. */
@@ -111,22 +115,29 @@ const parseBucket = (
     return "it holds credentials: those belong into the environment (AWS_ACCESS_KEY_ID, …) or the files of the client"
   }
   if (!BUCKET.test(bucket)) return "a bucket has 3 to 63 lower-case letters, digits, dots and dashes"
-  const names = parts.filter((part, index) => part !== "" || index < parts.length - 1)
-  if (names.some((name) => name === "" || name === "." || name === "..")) {
+  const folders = parts.filter((part, index) => part !== "" || index < parts.length - 1)
+  if (folders.some((name) => name === "" || name === "." || name === "..")) {
     return "the prefix has a part that is empty, . or .."
   }
   const parameters = new URLSearchParams(query ?? "")
-  const unknown = [...parameters.keys()].find((name) => name !== "region" && name !== "endpoint")
-  if (unknown !== undefined) return "only region and endpoint may follow the question mark"
+  const names = [...parameters.keys()]
+  if (names.some((name) => !PARAMETERS.has(name)) || new Set(names).size < names.length) {
+    return "only region, endpoint and profile may follow the question mark, each once"
+  }
+  const profile = parameters.get("profile") ?? undefined
+  if (profile !== undefined && !PROFILE.test(profile)) {
+    return "the profile is no name of a section of the client's files (letters, digits and . _ @ + - )"
+  }
   const endpoint = parameters.get("endpoint") ?? environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"]
   if (endpoint !== undefined && !isEndpoint(endpoint)) {
     return "the endpoint is no http or https URL without credentials"
   }
   return {
     bucket,
-    prefix: names.length === 0 ? undefined : names.join("/"),
+    prefix: folders.length === 0 ? undefined : folders.join("/"),
     endpoint,
-    region: parameters.get("region") ?? undefined
+    region: parameters.get("region") ?? undefined,
+    profile
   }
 }
 

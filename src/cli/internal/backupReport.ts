@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import type { BackupFault } from "../../backup/BackupError.ts"
 import { type BackupManifest, backupSize } from "../../backup/BackupManifest.ts"
+import type { RestoreOutcome } from "../../backup/BackupOptions.ts"
 import { renderPairs, renderTable } from "../table.ts"
 import { bytes, count, duration, time } from "../Text.ts"
 import type { TableStyle } from "./eventTable.ts"
@@ -135,6 +136,39 @@ export const renderFaults = (faults: ReadonlyArray<BackupFault>, style: TableSty
     faults.map((fault) => [fault._tag, fault.message]),
     style
   )
+
+/**
+ * What a restore did.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const restoredPairs = (
+  { digest, elapsedMillis, id, incarnation, position, rowsLeftOut, written }: RestoreOutcome
+): ReadonlyArray<readonly [string, string]> => [
+  ["restored", `${id}, up to position ${count(position)}`],
+  [
+    "events",
+    `${count(written)} written in ${duration(elapsedMillis)} (${
+      count(Math.round(written / Math.max(elapsedMillis, 1) * 1000))
+    }/s)`
+  ],
+  ["digest", digest.digest],
+  ["history", incarnation],
+  ["left out", rowsLeftOut === 0 ? "nothing" : `${count(rowsLeftOut)} snapshots and settings of what comes later`]
+]
+
+/**
+ * The same for a machine.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const restoredJson = ({ digest, ...outcome }: RestoreOutcome) => ({
+  ...outcome,
+  probe: undefined,
+  digest: digest.digest
+})
 
 // internal
 

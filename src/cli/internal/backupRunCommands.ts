@@ -60,6 +60,8 @@ const loadRun = () => import("../BackupCreateCommand.ts")
 
 const loadSchedule = () => import("../BackupScheduleCommand.ts")
 
+const loadDrill = () => import("../BackupDrillCommand.ts")
+
 const loadRestore = () => import("../BackupRestoreCommand.ts")
 
 const storeUrl = (name: string, description: string) =>
@@ -84,7 +86,13 @@ const toCompression = (text: string) => {
   return level < min || level > max ? Option.none() : Option.some({ codec: codec as BackupCodec, level })
 }
 
-const writing = {
+/**
+ * How a backup is written.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const writing = {
   compress: Flag.String("compress").pipe(
     Flag.withMetavar("CODEC"),
     Flag.withDescription("zstd:1 to zstd:22, gzip:1 to gzip:9, none (default zstd:3)"),
@@ -165,14 +173,24 @@ const drillCommand = () =>
       Flag.withMetavar("KIND"),
       Flag.withDescription("Where it is restored: pglite in a temporary directory (default), or memory"),
       Flag.withDefault("pglite" as const)
-    )
-  }, lazily(loadRestore, (module) => module.drillCommand)).pipe(
+    ),
+    projection: Flags.repeated("projection", "NAME", "Builds this projection anew there, and compares"),
+    allProjections: Flags.toggle("all-projections", "Builds those of the configuration and the built-in ones"),
+    module: Flags.repeated("module", "FILE", "Module that exports projections (.ts, .js)")
+  }, lazily(loadDrill, (module) => module.drillCommand)).pipe(
     Command.withDescription(
-      "Restores a backup into an embedded store that is thrown away, and compares counts and digests with what the " +
-        "backup says. Exits with 2 when they differ."
+      "Restores a backup into an embedded store that is thrown away, and compares it with the backup, row by row. " +
+        "Projections that are named are built there from the first event, proved, and compared with what the backup " +
+        "holds of them. Exits with 2 when something differs."
     ),
     Command.withShortDescription("Restores a backup for practice and compares"),
-    Command.withExamples([{ command: "event-store backup drill --dest /var/backups/shop", description: "The newest" }])
+    Command.withExamples([
+      { command: "event-store backup drill --dest /var/backups/shop", description: "The newest" },
+      {
+        command: "event-store backup drill --dest /var/backups/shop --projection revenue",
+        description: "And what a projection makes of it"
+      }
+    ])
   )
 
 const restoreCommand = () =>

@@ -8,6 +8,7 @@ import * as Predicate from "effect/Predicate"
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { dirname, extname, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
+import type { ArchiveConfig } from "../../runtime/StoreConfig.ts"
 import { parseStoreUrl } from "../../runtime/StoreUrl.ts"
 import { CliFailure } from "../CliFailure.ts"
 
@@ -23,6 +24,8 @@ export interface ConfigFile {
   /** With a directory that is relative to the file's made absolute; it may hold a password. */
   readonly url: string | undefined
   readonly schema: string | undefined
+  /** With paths that are relative to the file's made absolute. */
+  readonly archive: ArchiveConfig | undefined
   /** What the file exports under these names, not looked into. */
   readonly projections: unknown
   readonly reactors: unknown
@@ -96,15 +99,16 @@ export const loadConfigFile = (given: string): Effect.Effect<ConfigFile, CliFail
         message: "the configuration cannot be taken",
         why: `${given}: ${problems.join("; ")}`,
         fix:
-          "export default defineConfig({ url, schema, projections, reactors, services, events }), each if it is needed",
+          "export default defineConfig({ url, schema, archive, projections, reactors, services, events }), each if it is needed",
         details: { path, problems }
       })
     }
-    const { events, projections, reactors, schema, services, url } = config as Partial<ConfigFile>
+    const { archive, events, projections, reactors, schema, services, url } = config as Partial<ConfigFile>
     return {
       path,
       url: url === undefined ? undefined : fromFile(path, url),
       schema,
+      archive: archive === undefined ? undefined : archiveFromFile(path, archive),
       projections,
       reactors,
       services,
@@ -137,7 +141,9 @@ const TEXTS = ["url", "schema"]
 
 const LISTS = ["projections", "reactors", "events"]
 
-const KEYS: ReadonlySet<string> = new Set([...TEXTS, ...LISTS, "services"])
+const KEYS: ReadonlySet<string> = new Set([...TEXTS, ...LISTS, "services", "archive"])
+
+const ARCHIVE_KEYS: ReadonlySet<string> = new Set(["dest", "keyFiles", "trust"])
 
 /** A key that is misspelt would be left out in silence. */
 const faultsOf = (config: unknown): ReadonlyArray<string> => {
@@ -145,9 +151,34 @@ const faultsOf = (config: unknown): ReadonlyArray<string> => {
   return Object.entries(config).flatMap(([key, value]) => {
     if (!KEYS.has(key)) return [`unknown key ${JSON.stringify(key)}`]
     if (value === undefined) return []
+    if (key === "archive") return archiveFaults(value)
     if (TEXTS.includes(key) && typeof value !== "string") return [`${key}: expected a text`]
     return LISTS.includes(key) && !Array.isArray(value) ? [`${key}: expected an array`] : []
   })
+}
+
+const archiveFaults = (value: unknown): ReadonlyArray<string> => {
+  const isList = (list: unknown) => Array.isArray(list) && list.every((path) => typeof path === "string")
+  if (!Predicate.isObject(value)) return ["archive: expected { dest, keyFiles, trust }"]
+  const { dest, keyFiles = [], trust = [] } = value as Record<string, unknown>
+  return [
+    ...Object.keys(value).filter((key) => !ARCHIVE_KEYS.has(key)).map((key) =>
+      `archive: unknown key ${JSON.stringify(key)}`
+    ),
+    ...(typeof dest === "string" ? [] : ["archive.dest: expected a text"]),
+    ...(isList(keyFiles) ? [] : ["archive.keyFiles: expected an array of texts"]),
+    ...(isList(trust) ? [] : ["archive.trust: expected an array of texts"])
+  ]
+}
+
+const archiveFromFile = (path: string, { dest, keyFiles = [], trust = [] }: ArchiveConfig): ArchiveConfig => {
+  const absolute = (file: string) => resolve(dirname(path), file)
+  return {
+    // a letter is a drive, more of them are a scheme
+    dest: /^[a-z][a-z0-9+.-]+:/i.test(dest) ? dest : absolute(dest),
+    keyFiles: keyFiles.map(absolute),
+    trust: trust.map(absolute)
+  }
 }
 
 /** The file is found from anywhere below, so its paths are relative to itself. */

@@ -22,13 +22,14 @@ export const confirm = Effect.fnUntraced(function*(
   what: string,
   name: string,
   settings: Settings,
-  noun = "stream"
+  noun = "stream",
+  warning = "This cannot be undone."
 ) {
   if (settings.yes) return
   const { canPrompt } = yield* TerminalCapabilities
   if (!canPrompt) return yield* required(what, "nobody can be asked: this is not a terminal")
   const out = yield* Out
-  yield* out.note(`${what}\nThis cannot be undone. Type the name of the ${noun} to go on: `)
+  yield* out.note(`${what}\n${warning} Type the name of the ${noun} to go on: `)
   const terminal = yield* Terminal.Terminal
   const answer = yield* terminal.readLine
   if (answer.trim() !== name) return yield* required(what, `"${printable(answer.trim())}" is not its name`)

@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { existsSync } from "node:fs"
@@ -13,12 +15,15 @@ import { parseStoreUrl } from "../../runtime/StoreUrl.ts"
 import type { CheckpointStore } from "../../store/CheckpointStore.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
+import type { LogArchive } from "../../store/LogArchive.ts"
 import type { LogTransfer } from "../../store/LogTransfer.ts"
 import type { ReadModelStore } from "../../store/ReadModelStore.ts"
 import type { SnapshotStore } from "../../store/SnapshotStore.ts"
 import type { StoreAdmin } from "../../store/StoreAdmin.ts"
 import { type CliFailure, fromError, notFound, usage } from "../CliFailure.ts"
+import type { Out } from "../Out.ts"
 import type { Settings } from "../Settings.ts"
+import { layerArchive } from "./archivePlace.ts"
 
 export { schemaNameFault, schemaScript } from "../../runtime/StoreAdminLayer.ts"
 
@@ -37,7 +42,7 @@ export type Purpose = "read" | "write"
  * @category models
  * @since 0.1.0
  */
-export type StoreServices = CheckpointStore | EventStore | LogTransfer | ReadModelStore | SnapshotStore
+export type StoreServices = CheckpointStore | EventStore | LogArchive | LogTransfer | ReadModelStore | SnapshotStore
 
 /**
  * Why a store does not open.
@@ -58,22 +63,15 @@ export type OpenError = CliFailure | StorageError
 export const openStore = (
   settings: Settings,
   purpose: Purpose
-): Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError> =>
-  Effect.map(storeUrl(settings, purpose), (url) => {
-    const { schema } = settings
-    const current = layerUrl(url, { schema, migrate: false })
-    if (purpose === "read") return inWords(current)
-    const migrated = layerUrl(url, { schema, migrate: true })
-    if (!url.startsWith("postgres")) return inWords(migrated)
-    return current.pipe(
-      Layer.catch((error) =>
-        error._tag === "StorageError" && error.reason._tag === "SchemaMismatch"
-          ? migrated
-          : Layer.effectContext(Effect.fail(error))
-      ),
-      inWords
-    )
-  })
+): Effect.Effect<Layer.Layer<StoreServices, OpenError>, OpenError, FileSystem.FileSystem | Out> =>
+  Effect.flatMap(
+    storeUrl(settings, purpose),
+    (url) =>
+      Effect.contextWith((context: Context.Context<FileSystem.FileSystem | Out>) => {
+        const archive = Layer.provide(layerArchive(settings), Layer.succeedContext(context))
+        return Effect.succeed(Layer.provide(openUrl(url, settings, purpose), archive))
+      })
+  )
 
 /**
  * Opens the operator's side, which works on a schema of any version and on none.
@@ -112,6 +110,21 @@ export const storeUrl = (settings: Settings, purpose: Purpose): Effect.Effect<st
 }
 
 // internal
+
+const openUrl = (url: string, { schema }: Settings, purpose: Purpose): Layer.Layer<StoreServices, OpenError> => {
+  const current = layerUrl(url, { schema, migrate: false })
+  if (purpose === "read") return inWords(current)
+  const migrated = layerUrl(url, { schema, migrate: true })
+  if (!url.startsWith("postgres")) return inWords(migrated)
+  return current.pipe(
+    Layer.catch((error) =>
+      error._tag === "StorageError" && error.reason._tag === "SchemaMismatch"
+        ? migrated
+        : Layer.effectContext(Effect.fail(error))
+    ),
+    inWords
+  )
+}
 
 const inWords = <A, E, R>(self: Layer.Layer<A, E, R>): Layer.Layer<A, OpenError, R> =>
   self.pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(fromError(error)))))

@@ -33,7 +33,7 @@ export const PROJECTION_WORDS: Readonly<Record<string, (error: Failure) => Proje
     fix: "raise its version and build it anew, or: event-store projection reset NAME"
   }),
   HistoryChanged: (error) => ({
-    ...wordsOf(error, "name", "version", "position", "head", "expected", "actual"),
+    ...wordsOf(error, "name", "version", "position", "head", "expected", "actual", "restoredUntil"),
     code: "ES-1913",
     exitCode: 1,
     message: "the projection's checkpoint is not of this log",

@@ -6,14 +6,18 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ManagedRuntime } from "effect/ManagedRuntime"
 import type * as Scope from "effect/Scope"
 import { CheckpointStore } from "../../store/CheckpointStore.ts"
+import { EventArchive } from "../../store/EventArchive.ts"
 import { EventStore } from "../../store/EventStore.ts"
 import { CliFailure } from "../CliFailure.ts"
+import type { Out } from "../Out.ts"
 import type { Settings } from "../Settings.ts"
 import { type OpenError, StoreOpener } from "../StoreOpener.ts"
+import { layerArchive } from "./archivePlace.ts"
 import type { ProjectionCode } from "./projectionCode.ts"
 import type { ProjectionLibrary } from "./projectionLibrary.ts"
 
@@ -45,7 +49,7 @@ export interface ProjectionHost {
 export const openHost = (
   settings: Settings,
   code: Pick<ProjectionCode, "library" | "services">
-): Effect.Effect<ProjectionHost, OpenError, Scope.Scope> =>
+): Effect.Effect<ProjectionHost, OpenError, Scope.Scope | FileSystem.FileSystem | Out> =>
   code.library.isOwn ? openOwn(settings, code) : openTheirs(settings, code)
 
 // internal
@@ -77,7 +81,11 @@ const openTheirs = Effect.fnUntraced(function*(
   const url = yield* storeUrl(settings, "read")
   const { CheckpointStore, Effect: Theirs, EventStore, EventStoreLayer, Layer: TheirLayers, ManagedRuntime: Runtimes } =
     library
-  const opened = EventStoreLayer.layerUrl(url, { schema: settings.schema, migrate: false })
+  const archive = Context.get(yield* Layer.build(layerArchive(settings)), EventArchive)
+  const opened = TheirLayers.provide(
+    EventStoreLayer.layerUrl(url, { schema: settings.schema, migrate: false }),
+    TheirLayers.succeed(library.EventArchive.EventArchive, archiveFor(library, archive))
+  )
   const layer = services === undefined ? opened : TheirLayers.provideMerge(services, opened)
   const runtime = yield* Effect.acquireRelease(
     // what a projection needs besides the store is what the services provide
@@ -106,6 +114,24 @@ const openTheirs = Effect.fnUntraced(function*(
   )
   const host: ProjectionHost = { library, checkpoints: pair[0], store: pair[1], run }
   return host
+})
+
+/** Reads archived events with the command's copy, and tells the outcome with theirs. */
+const archiveFor = (
+  { Effect: Theirs, EventStoreError: { Archived, Unavailable } }: ProjectionLibrary,
+  archive: EventArchive["Service"]
+): EventArchive["Service"] => ({
+  read: (from, events) =>
+    Theirs.flatMap(
+      Theirs.promise(() => Effect.runPromise(Effect.result(archive.read(from, events)))),
+      (result): ReturnType<typeof archive.read> => {
+        if (result._tag === "Success") return Theirs.succeed(result.success)
+        const reason = result.failure
+        if (reason._tag === "Unavailable") return Theirs.fail(new Unavailable({ detail: reason.detail }))
+        const { backupId, detail, position, until } = reason
+        return Theirs.fail(new Archived({ backupId, detail, position, until }))
+      }
+    )
 })
 
 /** What they log goes to standard error, as what the command logs does. */

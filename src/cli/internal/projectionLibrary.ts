@@ -20,11 +20,14 @@ import type * as EventReplay from "../../projection/EventReplay.ts"
 import type * as ProjectionControl from "../../projection/ProjectionControl.ts"
 import type * as ProjectionDiff from "../../projection/ProjectionDiff.ts"
 import type * as ProjectionRebuild from "../../projection/ProjectionRebuild.ts"
+import type * as ProjectionRehearsal from "../../projection/ProjectionRehearsal.ts"
 import type * as ProjectionRunner from "../../projection/ProjectionRunner.ts"
 import type { Follower } from "../../projection/Reactor.ts"
 import type * as EventStoreLayer from "../../runtime/EventStoreLayer.ts"
 import type * as CheckpointStore from "../../store/CheckpointStore.ts"
+import type * as EventArchive from "../../store/EventArchive.ts"
 import type * as EventStore from "../../store/EventStore.ts"
+import type * as EventStoreError from "../../store/EventStoreError.ts"
 import type { CliFailure } from "../CliFailure.ts"
 import { areMadeWith, loadFrom, locate, type SchemaCopy, wrongCopy } from "./userModule.ts"
 
@@ -51,9 +54,12 @@ export interface LibraryModules {
   readonly ProjectionControl: typeof ProjectionControl
   readonly ProjectionDiff: typeof ProjectionDiff
   readonly ProjectionRebuild: typeof ProjectionRebuild
+  readonly ProjectionRehearsal: typeof ProjectionRehearsal
   readonly ProjectionRunner: typeof ProjectionRunner
   readonly CheckpointStore: typeof CheckpointStore
+  readonly EventArchive: typeof EventArchive
   readonly EventStore: typeof EventStore
+  readonly EventStoreError: typeof EventStoreError
   readonly EventStoreLayer: typeof EventStoreLayer
 }
 
@@ -84,9 +90,12 @@ export const ownLibrary: Effect.Effect<ProjectionLibrary> = Effect.promise(async
   ProjectionControl: await import("../../projection/ProjectionControl.ts"),
   ProjectionDiff: await import("../../projection/ProjectionDiff.ts"),
   ProjectionRebuild: await import("../../projection/ProjectionRebuild.ts"),
+  ProjectionRehearsal: await import("../../projection/ProjectionRehearsal.ts"),
   ProjectionRunner: await import("../../projection/ProjectionRunner.ts"),
   CheckpointStore: await import("../../store/CheckpointStore.ts"),
+  EventArchive: await import("../../store/EventArchive.ts"),
   EventStore: await import("../../store/EventStore.ts"),
+  EventStoreError: await import("../../store/EventStoreError.ts"),
   EventStoreLayer: await import("../../runtime/EventStoreLayer.ts"),
   Cause,
   Effect,
@@ -138,9 +147,12 @@ const LIBRARY_MODULES: Readonly<Record<keyof LibraryModules, string>> = {
   ProjectionControl: "projection/ProjectionControl",
   ProjectionDiff: "projection/ProjectionDiff",
   ProjectionRebuild: "projection/ProjectionRebuild",
+  ProjectionRehearsal: "projection/ProjectionRehearsal",
   ProjectionRunner: "projection/ProjectionRunner",
   CheckpointStore: "store/CheckpointStore",
+  EventArchive: "store/EventArchive",
   EventStore: "store/EventStore",
+  EventStoreError: "store/EventStoreError",
   EventStoreLayer: "runtime/EventStoreLayer"
 }
 

@@ -152,9 +152,10 @@ const entryOf = (log: Log, event: EncodedEvent | undefined): Entry | undefined =
   return position === undefined ? undefined : log.events[position - 1]
 }
 
-/** Metadata may differ: it may name the retry. */
+/** Metadata may differ: it may name the retry. What is archived cannot be compared. */
 const isSame = (entry: Entry, event: EncodedEvent): boolean =>
-  entry.type === event.type && entry.version === event.version && entry.data === event.data &&
+  entry.type === event.type && entry.version === event.version &&
+  (entry.data === undefined || entry.data === event.data) &&
   entry.tags.length === event.tags.length && entry.tags.every((tag, index) => tag === event.tags[index])
 
 const findTombstone = (log: Log, { writes }: AppendRequest): StreamTombstoned | undefined => {

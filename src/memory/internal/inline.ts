@@ -23,6 +23,7 @@ import {
   inlineFailed,
   type InlineFault,
   type InlineFollower,
+  MISSED_ARCHIVED,
   standFault
 } from "../../store/InlineAppender.ts"
 import type { AppendRequest } from "../../store/Storage.ts"
@@ -110,6 +111,9 @@ const takeAlong = (
   if (missed.length > INLINE_GAP_EVENTS) {
     const why = `an append makes up for ${INLINE_GAP_EVENTS} events at most`
     return Result.fail(inlineBehind(follower, checkpoint.position, before, why))
+  }
+  if (missed.some(({ position }) => log.events[position - 1]?.data === undefined)) {
+    return Result.fail(inlineBehind(follower, checkpoint.position, before, MISSED_ARCHIVED))
   }
   const all = [...missed, ...eventsFor(follower, events)]
   const toError = (fault: InlineFault): StorageError => {

@@ -11,9 +11,10 @@ import type { EncodedEvent } from "../../event/EncodedEvent.ts"
 import type { EventId, RecordedEvent } from "../../event/Event.ts"
 import type { Position, Revision } from "../../event/Revision.ts"
 import { category, type StreamId } from "../../event/StreamId.ts"
+import type { ArchiveEntry } from "../../store/LogArchive.ts"
 import type { HistoryParent, RestoreState } from "../../store/LogTransfer.ts"
 
-/** The whole store. Only `record`, the changes of streams and a restore write to it. */
+/** The whole store. Only `record`, the changes of streams, the archive and a restore write to it. */
 export interface Log {
   readonly incarnation: string
   /** The history that it goes on from. */
@@ -26,6 +27,8 @@ export interface Log {
   readonly tags: Map<string, Posting>
   /** Bytes of all JSON. */
   sizeBytes: number
+  /** What is archived, from position 1 on. */
+  archives: ReadonlyArray<ArchiveEntry>
   /** The restore that is under way: nobody else may do anything then. */
   restoring: RestoreState | undefined
 }
@@ -37,8 +40,9 @@ export interface Entry {
   readonly id: EventId
   readonly type: string
   readonly version: number
-  readonly data: string
-  readonly metadata: string | undefined
+  /** `undefined` when it is archived, and metadata with it. */
+  data: string | undefined
+  metadata: string | undefined
   readonly tags: ReadonlyArray<string>
   /** Milliseconds since 1970. */
   readonly recordedAt: number
@@ -73,6 +77,7 @@ export const makeLog = (incarnation: string, parent?: HistoryParent): Log => ({
   types: new Map(),
   tags: new Map(),
   sizeBytes: 0,
+  archives: [],
   restoring: undefined
 })
 
@@ -117,7 +122,7 @@ export const record = (
   log.sizeBytes += event.sizeBytes
 }
 
-/** Makes the event that readers see: a new value at every call. */
+/** Makes the event that readers see, without data when it is archived: a new value at every call. */
 export const toRecorded = (entry: Entry, position: number): RecordedEvent => ({
   position: position as Position,
   streamId: entry.stream.streamId,
@@ -125,7 +130,7 @@ export const toRecorded = (entry: Entry, position: number): RecordedEvent => ({
   id: entry.id,
   type: entry.type,
   version: entry.version,
-  data: JSON.parse(entry.data) as Schema.Json,
+  data: entry.data === undefined ? null : JSON.parse(entry.data) as Schema.Json,
   metadata: entry.metadata === undefined ? {} : JSON.parse(entry.metadata) as Schema.JsonObject,
   tags: entry.tags.slice(),
   recordedAt: DateTime.makeUnsafe(entry.recordedAt)

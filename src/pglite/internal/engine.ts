@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { Blob, Buffer } from "node:buffer"
 import { PgliteError } from "../PgliteError.ts"
-import { makeHostFilesystem } from "./hostFilesystem.ts"
+import { describeFullDisk, makeHostFilesystem } from "./hostFilesystem.ts"
 import { frameSize, HEADER_SIZE_BYTES, simpleQuery } from "./wire.ts"
 
 /** A PostgreSQL session inside this process. */
@@ -51,7 +51,7 @@ export const open: (options: EngineOptions) => Effect.Effect<Engine, PgliteError
       try: () => module.PGlite.create(pgliteOptions(module.PGlite.defaultStartParams, options, fs)),
       catch: (cause) => cause
     }).pipe(
-      Effect.flatMap((db) => engineOver(db, fs)),
+      Effect.flatMap((db) => engineOver(db, fs, clusterDirectory)),
       Effect.tapError(() => Effect.promise(() => fs?.closeFs() ?? Promise.resolve())),
       Effect.mapError((cause) => startFailed(options, cause))
     )
@@ -76,17 +76,25 @@ const pgliteOptions = (
   }
 }
 
-const engineOver = (db: PGlite, fs: Filesystem | undefined): Effect.Effect<Engine, unknown> => {
+const engineOver = (
+  db: PGlite,
+  fs: Filesystem | undefined,
+  clusterDirectory: string | undefined
+): Effect.Effect<Engine, unknown> => {
   const module = db.Module as unknown as WasmModule
   const breakage = watch(module)
+  const explain = (cause: unknown): unknown => {
+    const full = describeFullDisk(clusterDirectory)
+    return full === undefined ? cause : new Error(full, { cause })
+  }
   const run = (messages: Uint8Array): Promise<Buffer> => {
     const chunks: Array<Buffer> = []
     const onRawData = (bytes: Uint8Array): void => {
       chunks.push(Buffer.from(bytes))
     }
     return db.execProtocolRawStream(messages, { syncToFs: false, onRawData }).then(
-      () => breakage.cause === undefined ? Buffer.concat(chunks) : Promise.reject(breakage.cause),
-      (cause: unknown) => Promise.reject(breakage.cause ?? cause)
+      () => breakage.cause === undefined ? Buffer.concat(chunks) : Promise.reject(explain(breakage.cause)),
+      (cause: unknown) => Promise.reject(explain(breakage.cause ?? cause))
     )
   }
   return Effect.tryPromise({ try: () => run(simpleQuery("SHOW server_version")), catch: (cause) => cause }).pipe(
@@ -159,16 +167,20 @@ const engineMissing = (cause: unknown): PgliteError =>
     cause
   })
 
-const startFailed = ({ clusterDirectory }: EngineOptions, cause: unknown): PgliteError =>
-  new PgliteError({
+const startFailed = ({ clusterDirectory }: EngineOptions, cause: unknown): PgliteError => {
+  const full = describeFullDisk(clusterDirectory)
+  return new PgliteError({
     reason: "StartFailed",
     directory: clusterDirectory,
     what: `The embedded PostgreSQL did not start${clusterDirectory === undefined ? "" : ` on ${clusterDirectory}`}`,
-    why: describe(cause),
+    why: full ?? describe(cause),
     fix: clusterDirectory === undefined
       ? "Check that the process has 500 MB of memory"
-      : "Restore the directory from a backup, or use another one",
+      : full === undefined
+      ? "Restore the directory from a backup, or use another one"
+      : "Free some space: nothing that was committed is lost",
     cause
   })
+}
 
 const describe = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)

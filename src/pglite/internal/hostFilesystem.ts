@@ -59,7 +59,25 @@ export const makeHostFilesystem = (directory: string, options: HostFilesystemOpt
   }
 }
 
+/**
+ * Says that the disk of a cluster is full, when it is: PostgreSQL ends itself
+ * when it cannot make the next segment of its log, and tells nobody why.
+ */
+export const describeFullDisk = (clusterDirectory: string | undefined): string | undefined => {
+  if (clusterDirectory === undefined) return undefined
+  const { bavail, bsize } = Fs.statfsSync(clusterDirectory)
+  const free = bavail * bsize
+  return free < WAL_SEGMENT_BYTES
+    ? `the disk of ${clusterDirectory} is full: ${
+      Math.floor(free / 1024)
+    } KiB are left of the 16 MiB that its log grows by`
+    : undefined
+}
+
 // internal
+
+/** A segment of the log, as initdb makes them. */
+const WAL_SEGMENT_BYTES = 16 * 1024 * 1024
 
 /** Where PGlite 0.5.16 looks for its cluster (`PGlite.paths.PGDATA`). */
 const CLUSTER_MOUNT = "/pglite/data"

@@ -21,6 +21,7 @@ import {
   type InlineFault,
   type InlineFollower,
   type InlineStand,
+  MISSED_ARCHIVED,
   standFault
 } from "../../store/InlineAppender.ts"
 import type { AppendRequest } from "../../store/Storage.ts"
@@ -262,6 +263,10 @@ const assemble = Effect.fnUntraced(function*(
     if (missed.length > INLINE_GAP_EVENTS) {
       const why = `an append makes up for ${INLINE_GAP_EVENTS} events at most`
       return yield* Effect.fail(shared(inlineBehind(follower, stand.checkpoint.position, before, why)))
+    }
+    const bare = missed.find(({ data }) => data === null)
+    if (bare !== undefined && (yield* ask(statements.isArchived(schema, bare.position))).length > 0) {
+      return yield* Effect.fail(shared(inlineBehind(follower, stand.checkpoint.position, before, MISSED_ARCHIVED)))
     }
     parties.push({ follower, stand, events: [...missed, ...eventsFor(follower, events)], missed: missed.length })
   }

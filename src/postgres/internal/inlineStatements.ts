@@ -17,7 +17,7 @@ import { splitNumber, storedNumber } from "./buildStatements.ts"
 import { effects } from "./projectionStatements.ts"
 import { logPage } from "./reads.ts"
 import { toEvent } from "./rows.ts"
-import { type Rows, type Statement, texts } from "./statements.ts"
+import { place, type Rows, type Statement, texts } from "./statements.ts"
 
 /** The head as `stands` and `head` bring it, and the time of the last event. */
 export interface Head extends LogHead {
@@ -82,6 +82,12 @@ export const gap = (schema: string, { filter }: InlineFollower, after: number, u
 /** Reads the rows of `gap`: one without an event comes when there is none. */
 export const toGap = (rows: Rows): ReadonlyArray<RecordedEvent> =>
   rows[0]?.[1] === null ? [] : rows.map((row) => toEvent(row, 1))
+
+/** A row when data and metadata of the event are archived; then those of all before it are, too. */
+export const isArchived = (schema: string, position: number): Statement => ({
+  text: `SELECT 1 FROM ${schema}.archives WHERE until_position >= $1 LIMIT 1`,
+  parameters: [place(position)]
+})
 
 /** How a follower stands after the append. */
 export interface Move extends BuildKey, EventDigest {

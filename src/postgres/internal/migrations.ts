@@ -313,6 +313,30 @@ $$`,
       `CREATE INDEX projection_states_changed_at ON event_store.projection_states (projection, version, changed_at)
   WHERE changed_at IS NOT NULL`
     ]
+  },
+  {
+    name: "0009_archive",
+    checksum: "8f0cd3aaabf040c9",
+    statements: [
+      `ALTER TABLE event_store.events ALTER COLUMN data DROP NOT NULL`,
+      `ALTER TABLE event_store.events_default ALTER COLUMN data DROP NOT NULL`,
+      `CREATE TABLE event_store.archives (
+  -- last position
+  until_position bigint PRIMARY KEY,
+  -- position before the first
+  after_position bigint NOT NULL UNIQUE CHECK (after_position >= 0 AND after_position < until_position),
+  -- its first day, in UTC
+  month date NOT NULL,
+  -- the backup that has what is missing here, and the end of its chain of hashes
+  backup text COLLATE "C" NOT NULL,
+  chain text COLLATE "C" NOT NULL,
+  -- how many events, and the digest of which ones
+  events bigint NOT NULL CHECK (events = until_position - after_position),
+  digest text COLLATE "C" NOT NULL CHECK (digest ~ '^[0-9a-f]{16}$'),
+  bytes_freed bigint NOT NULL,
+  archived_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)`
+    ]
   }
 ]
 
@@ -320,7 +344,7 @@ $$`,
 export const functions: ReadonlyArray<SqlFile> = [
   {
     name: "find_recorded",
-    checksum: "5972524204d8c028",
+    checksum: "0cb5518b411e21f1",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.find_recorded(
   since timestamptz, request integer[], write integer[], index integer[], stream text[],
@@ -341,7 +365,7 @@ AS $$
   ), compared AS MATERIALIZED (
     SELECT a.request, a.write, a.no, a.id, e.position AS found_position,
       e.revision - a.index AS first_revision,
-      e.stream = a.stream AND e.type = a.type AND e.version = a.version AND e.data::text = a.data
+      e.stream = a.stream AND e.type = a.type AND e.version = a.version AND (e.data::text = a.data OR e.data IS NULL)
         AND e.tags IS NOT DISTINCT FROM string_to_array(a.tags, E'\\x1f') AS is_same
     FROM asked a
     LEFT JOIN LATERAL (
@@ -1079,7 +1103,7 @@ $$`
   },
   {
     name: "verify_log",
-    checksum: "5a0fe19062bb8b06",
+    checksum: "cc4ca26ed0ca16cd",
     statements: [
       `CREATE OR REPLACE FUNCTION event_store.verify_log()
 RETURNS TABLE (fault text, found bigint, example text)
@@ -1132,6 +1156,15 @@ AS $$
   FROM (SELECT x.tag, e.position, e.type FROM events e, unnest(e.tags) AS x (tag)) d
   FULL JOIN event_tags t ON t.tag = d.tag AND t.position = d.position AND t.type = d.type
   WHERE d.position IS NULL OR t.position IS NULL HAVING count(*) > 0
+  UNION ALL
+  SELECT 'archives repeat or have gaps', count(*), min(d.after_position)::text
+  FROM (SELECT a.after_position, lag(a.until_position, 1, 0::bigint) OVER (ORDER BY a.until_position) AS before
+        FROM archives a) d
+  WHERE d.after_position <> d.before HAVING count(*) > 0
+  UNION ALL
+  SELECT 'data is missing, or stands in the archived part', count(*), min(e.position)::text
+  FROM events e, (SELECT coalesce(max(a.until_position), 0) AS until FROM archives a) p
+  WHERE (e.data IS NULL) <> (e.position <= p.until) HAVING count(*) > 0
 $$`
     ]
   },
@@ -1219,6 +1252,7 @@ $$`,
 
 /** What is in the schema after all of it, a line each thing. */
 export const catalog: ReadonlyArray<string> = [
+  `table archives`,
   `table event_tags`,
   `table events partition by RANGE (recorded_at)`,
   `table events_default partition DEFAULT`,
@@ -1234,10 +1268,19 @@ export const catalog: ReadonlyArray<string> = [
   `table projections with fillfactor=20`,
   `table snapshots`,
   `table streams with fillfactor=70`,
+  `column archives.after_position bigint not null`,
+  `column archives.archived_at timestamp with time zone not null default clock_timestamp()`,
+  `column archives.backup text collate C not null`,
+  `column archives.bytes_freed bigint not null`,
+  `column archives.chain text collate C not null`,
+  `column archives.digest text collate C not null`,
+  `column archives.events bigint not null`,
+  `column archives.month date not null`,
+  `column archives.until_position bigint not null`,
   `column event_tags.position bigint not null`,
   `column event_tags.tag text collate C not null`,
   `column event_tags.type text collate C not null`,
-  `column events.data json not null`,
+  `column events.data json`,
   `column events.id uuid not null`,
   `column events.metadata json`,
   `column events.position bigint not null`,
@@ -1247,7 +1290,7 @@ export const catalog: ReadonlyArray<string> = [
   `column events.tags text[] collate C`,
   `column events.type text collate C not null`,
   `column events.version smallint not null`,
-  `column events_default.data json not null`,
+  `column events_default.data json`,
   `column events_default.id uuid not null`,
   `column events_default.metadata json`,
   `column events_default.position bigint not null`,
@@ -1354,6 +1397,11 @@ export const catalog: ReadonlyArray<string> = [
   `column streams.name text collate C not null`,
   `column streams.revision integer not null`,
   `column streams.truncate_before integer not null default 0`,
+  `constraint archives.archives_after_position_key UNIQUE (after_position)`,
+  `constraint archives.archives_check CHECK (((after_position >= 0) AND (after_position < until_position)))`,
+  `constraint archives.archives_check1 CHECK ((events = (until_position - after_position)))`,
+  `constraint archives.archives_digest_check CHECK ((digest ~ '^[0-9a-f]{16}$'::text))`,
+  `constraint archives.archives_pkey PRIMARY KEY (until_position)`,
   `constraint event_tags.event_tags_pkey PRIMARY KEY (tag, "position")`,
   `constraint functions.functions_pkey PRIMARY KEY (name)`,
   `constraint head.head_pkey PRIMARY KEY (id)`,
@@ -1385,6 +1433,8 @@ export const catalog: ReadonlyArray<string> = [
   `constraint streams.streams_pkey PRIMARY KEY (name)`,
   `CREATE INDEX projection_states_changed_at ON projection_states USING btree (projection, version, changed_at) WHERE (changed_at IS NOT NULL)`,
   `CREATE INDEX snapshots_taken_at ON snapshots USING btree (taken_at)`,
+  `CREATE UNIQUE INDEX archives_after_position_key ON archives USING btree (after_position)`,
+  `CREATE UNIQUE INDEX archives_pkey ON archives USING btree (until_position)`,
   `CREATE UNIQUE INDEX event_tags_pkey ON event_tags USING btree (tag, "position")`,
   `CREATE UNIQUE INDEX events_default_id ON events_default USING btree (id)`,
   `CREATE UNIQUE INDEX events_default_position ON events_default USING btree ("position")`,
@@ -1422,13 +1472,13 @@ export const catalog: ReadonlyArray<string> = [
   `function create_events_partition(month date) returns boolean set search_path=its schema, pg_temp, TimeZone=UTC, DateStyle=ISO, lock_timeout=5s, body 31890f13a59750c5189a5e4faf2c1882`,
   `function create_optional_index(kind text) returns void set search_path=its schema, pg_temp, body f263b9c3924007f4471fc2ca57b2cca0`,
   `function ensure_events_partitions(ahead integer) returns integer set search_path=its schema, pg_temp, body d13517ac169b00fa8b2aa1378281af78`,
-  `function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 8e4c724f4711159bdf5527156916e341`,
+  `function find_recorded(since timestamp with time zone, request integer[], write integer[], index integer[], stream text[], id uuid[], type text[], version smallint[], data text[], tags text[]) returns TABLE(request_no integer, write_no integer, outcome integer, revision integer, "position" bigint, last_position bigint, id_used uuid) set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body 2c067738422f571ca8591d6d532658b8`,
   `function first_match(after bigint, types text[], tags text[]) returns bigint set search_path=its schema, pg_temp, plan_cache_mode=force_generic_plan, body a73ac3612bb1505b0dcb95debb9e1cc0`,
   `function forget_changes(of_projection text, of_version smallint, until_position bigint) returns void set search_path=its schema, pg_temp, body bc4209172ca2c15d1a809db0f38999d7`,
   `function record_row() returns trigger set search_path=its schema, pg_temp, body f94aa3a048120431b286769b720ad6b8`,
   `function record_states(of_projection text, of_version smallint, keys text[], removed boolean[]) returns void set search_path=its schema, pg_temp, body 7bb71ae2d8ee5101ebeeb636801c005d`,
   `function refuse_change() returns trigger, body 4658f0cb4ade967f58b6868de7afffe5`,
   `function refuse_while_restoring() returns trigger set search_path=its schema, pg_temp, body e8da5811ec74037d385a084832689164`,
-  `function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body fbf4251796dafe5333bea4e91fb5d01c`,
+  `function verify_log() returns TABLE(fault text, found bigint, example text) stable set search_path=its schema, pg_temp, body b2feaaebe78743e73eb61749f2041070`,
   `function watch_table(of_projection text, of_version smallint, source text, relation text) returns void set search_path=its schema, pg_temp, body 21f960706449b687fda462242e2d4115`
 ]

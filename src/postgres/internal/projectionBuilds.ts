@@ -9,8 +9,11 @@ import {
   type BuildRemoval,
   BuildsExhausted,
   type CheckpointStore,
+  HistoryChanged,
+  historyChanged,
   judgeClaim,
-  type LeaseAnswer
+  type LeaseAnswer,
+  type ProjectionChanged
 } from "../../store/CheckpointStore.ts"
 import { Corrupt, StorageError } from "../../store/EventStoreError.ts"
 import * as builds from "./buildStatements.ts"
@@ -20,6 +23,7 @@ import type { Ask, Sessions } from "./projectionSession.ts"
 import * as statements from "./projectionStatements.ts"
 import { toStorageError } from "./sqlErrors.ts"
 import { runner } from "./statements.ts"
+import { findParent, toParent } from "./transferStatements.ts"
 
 /** Takes a lease; registers the projection, and its current build, when they are not known yet. */
 export const acquire = (
@@ -27,7 +31,10 @@ export const acquire = (
   schema: string,
   claim: Parameters<CheckpointStore["Service"]["acquire"]>[0]
 ): ReturnType<CheckpointStore["Service"]["acquire"]> => {
-  const attempt = Effect.fnUntraced(function*(run: Ask) {
+  const attempt = Effect.fnUntraced(function*(run: Ask): Effect.fn.Return<
+    LeaseAnswer | HistoryChanged,
+    ProjectionChanged | BuildMissing | StorageError | SqlError
+  > {
     const key = yield* holdBuild(run, schema, claim)
     const exact = { ...claim, ...key }
     yield* run(statements.register(schema, exact))
@@ -38,7 +45,14 @@ export const acquire = (
     const record = toRecord(row)
     const [position, incarnation, now] = row.slice(RECORD_COLUMNS) as unknown as readonly [Position, string, Date]
     const verdict = judgeClaim(record, claim, { position, incarnation }, now.getTime())
-    if (verdict === "held") return { _tag: "Held", record } satisfies LeaseAnswer
+    if (verdict === "held") return { _tag: "Held", record }
+    if (verdict instanceof HistoryChanged) {
+      const [[parent = null, until = null] = []] = yield* run(findParent(schema))
+      const head = { position, incarnation, parent: toParent(parent as string | null, until as number | null) }
+      const told = historyChanged(record, record.checkpoint, head)
+      yield* run(statements.haltUnclaimed(schema, exact, told.message))
+      return told
+    }
     if (verdict !== "free") return yield* Effect.fail(verdict)
     const [granted] = yield* run(statements.grant(schema, exact))
     if (granted === undefined) return yield* Effect.fail(missing)
@@ -48,9 +62,13 @@ export const acquire = (
       _tag: "Acquired",
       lease: { name, ...key, slice: taken.slice, owner, epoch: taken.epoch, leaseMillis, incarnation },
       record: taken
-    } satisfies LeaseAnswer
+    }
   })
-  return transaction(sessions, "acquireLease", attempt)
+  // what was noted is committed before it is answered
+  return Effect.flatMap(
+    transaction(sessions, "acquireLease", attempt),
+    (answer) => answer instanceof HistoryChanged ? Effect.fail(answer) : Effect.succeed(answer)
+  )
 }
 
 /** What the contract says of builds. */

@@ -16,8 +16,10 @@ export interface Outcome {
   readonly commit: Exit.Exit<Rows, SqlError> | undefined
 }
 
-/** Asks one thing of a session. */
-export type Ask = (statement: Statement) => Effect.Effect<Rows, SqlError>
+/** Asks one thing of a session; as a prepared statement unless `prepare` is false. */
+export type Ask = (
+  statement: Statement & { readonly prepare?: boolean | undefined }
+) => Effect.Effect<Rows, SqlError>
 
 /** Sessions for transactions of which nobody has to wait for a server that has gone silent. */
 export interface Sessions {
@@ -34,9 +36,12 @@ export interface Sessions {
   /**
    * Runs a transaction whose statements follow from each other's answers. Every
    * wait can be interrupted, that for COMMIT too: the session is given up then,
-   * as it is after a failure.
+   * as it is after a failure. `begin` is its first statement when it is no transaction as usual.
    */
-  readonly interact: <A, E>(use: (ask: Ask) => Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
+  readonly interact: <A, E>(
+    use: (ask: Ask) => Effect.Effect<A, E>,
+    begin?: string
+  ) => Effect.Effect<A, E | SqlError>
 }
 
 /** Makes sessions, `size` of them at most; connects when they are needed. */
@@ -56,10 +61,10 @@ export const make = (config: PgPoolConfig, size: number): Effect.Effect<Sessions
             transact(connection, statements, isGood),
             (exit) => isWhole(exit) ? Effect.void : discard(pool, connection)
           ))),
-      interact: (use) =>
+      interact: (use, begin = BEGIN.text) =>
         Effect.scoped(Effect.flatMap(Pool.get(pool), (connection) =>
           Effect.onExit(
-            interact(connection, use),
+            interact(connection, use, begin),
             (exit) => Exit.isSuccess(exit) ? Effect.void : discard(pool, connection)
           )))
     })
@@ -111,10 +116,11 @@ const transact = Effect.fnUntraced(function*(
 
 const interact = <A, E>(
   connection: PgConnection.PgConnection,
-  use: (ask: Ask) => Effect.Effect<A, E>
+  use: (ask: Ask) => Effect.Effect<A, E>,
+  begin: string
 ): Effect.Effect<A, E | SqlError> => {
-  const ask: Ask = ({ parameters, text }) => connection.queryValues(text, parameters)
-  return Effect.andThen(ask(BEGIN), Effect.tap(use(ask), () => ask(COMMIT)))
+  const ask: Ask = ({ parameters, prepare, text }) => connection.queryValues(text, parameters, prepare)
+  return Effect.andThen(ask({ text: begin, parameters: [] }), Effect.tap(use(ask), () => ask(COMMIT)))
 }
 
 const COMMIT: Statement = { text: "COMMIT", parameters: [] }

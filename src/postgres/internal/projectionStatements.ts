@@ -83,6 +83,15 @@ export const reportFailure = (schema: string, lease: Lease, { halt, message, pos
   ]
 })
 
+/** Halts a projection, which nobody leads, where it stands; one that is paused stays so. */
+export const haltUnclaimed = (schema: string, key: ProjectionKey, message: string): Statement => ({
+  text: `UPDATE ${schema}.projections p SET failures = failures + 1, failure = $4, failed_position = p.position,
+      first_failed_at = coalesce(first_failed_at, clock_timestamp()), last_failed_at = clock_timestamp(),
+      status = CASE p.status WHEN 'running' THEN 'halted' ELSE p.status END
+    WHERE ${ofSlice("p")}`,
+  parameters: [...sliceParameters(key), PgTypes.text(message)]
+})
+
 /** Describes all slices of a projection, or one of them, or all projections. */
 export const records = (schema: string, key: ProjectionKey | undefined): Statement => ({
   text: `SELECT ${recordColumns(schema)} FROM ${schema}.projections p ${
@@ -376,7 +385,8 @@ const insertParked = (schema: string, lease: Lease, event: Omit<ParkedEvent, "pa
   text: `INSERT INTO ${schema}.projection_parked
       (projection, version, slice, position, key, id, type, stream, revision, attempts, reason)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    ON CONFLICT (projection, version, slice, position) DO UPDATE SET attempts = excluded.attempts, reason = excluded.reason`,
+    ON CONFLICT (projection, version, slice, position) DO UPDATE
+      SET key = excluded.key, attempts = excluded.attempts, reason = excluded.reason`,
   parameters: [
     ...sliceParameters(lease),
     place(event.position),

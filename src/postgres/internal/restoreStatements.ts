@@ -90,31 +90,34 @@ export const insertEvents = (schema: string, month: string, rows: ReadonlyArray<
 }
 
 /** The indexes of a month: they are made once, when it is full. */
-export const indexMonth = (schema: string, month: string): ReadonlyArray<Statement> =>
+export const indexMonth = (schema: string, month: string, staged = STAGED): ReadonlyArray<Statement> =>
   Object.entries(INDEXES).map(([name, columns]) =>
     plain(
-      `CREATE UNIQUE INDEX IF NOT EXISTS ${STAGED}${month}_${name} ON ${schema}.${STAGED}${month} (${columns})`
+      `CREATE UNIQUE INDEX IF NOT EXISTS ${staged}${month}_${name} ON ${schema}.${staged}${month} (${columns})`
     )
   )
 
-/** Makes a month part of the log. An empty one that was made ahead goes. */
-export const attachMonth = (schema: string, month: string): ReadonlyArray<Statement> => {
-  const [year = 0, number = 0] = month.split("_").map(Number)
+/** Makes a month part of the log. The one that stands there goes: an empty one that was made ahead, say. */
+export const attachMonth = (schema: string, month: string, staged = STAGED): ReadonlyArray<Statement> => {
   const name = `events_${month}`
-  const from = DateTime.makeUnsafe({ year, month: number, day: 1 })
-  const to = DateTime.add(from, { months: 1 })
+  const { from, to } = boundsOf(month)
   return [
     `DROP TABLE IF EXISTS ${schema}.${name}`,
-    `ALTER TABLE ${schema}.${STAGED}${month} RENAME TO ${name}`,
+    `ALTER TABLE ${schema}.${staged}${month} RENAME TO ${name}`,
     ...Object.keys(INDEXES).map((index) =>
-      `ALTER INDEX ${schema}.${STAGED}${month}_${index} RENAME TO ${name}_${index}`
+      `ALTER INDEX ${schema}.${staged}${month}_${index} RENAME TO ${name}_${index}`
     ),
-    `ALTER TABLE ${schema}.events ATTACH PARTITION ${schema}.${name} FOR VALUES FROM ('${
-      DateTime.formatIso(from)
-    }') TO ('${DateTime.formatIso(to)}')`,
+    `ALTER TABLE ${schema}.events ATTACH PARTITION ${schema}.${name} FOR VALUES FROM ('${from}') TO ('${to}')`,
     `CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON ${schema}.${name} FOR EACH STATEMENT
       EXECUTE FUNCTION ${schema}.refuse_change()`
   ].map(plain)
+}
+
+/** When a month begins, and the one after it. */
+export const boundsOf = (month: string): { readonly from: string; readonly to: string } => {
+  const [year = 0, number = 0] = month.split("_").map(Number)
+  const from = DateTime.makeUnsafe({ year, month: number, day: 1 })
+  return { from: DateTime.formatIso(from), to: DateTime.formatIso(DateTime.add(from, { months: 1 })) }
 }
 
 /** How many ids stand in the log more than once; each month has looked for itself. */

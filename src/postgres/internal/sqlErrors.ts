@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as SqlError from "effect/sql/SqlError"
 import {
@@ -41,11 +42,26 @@ export const judge = ({ reason }: SqlError.SqlError): Verdict => {
 
 /** Puts a failed statement into the words of the contract. */
 export const toStorageError = (operation: string, { reason }: SqlError.SqlError): StorageError =>
-  new StorageError({ operation, reason: toReason(reason) })
+  new StorageError({ operation, reason: toReason(reason, operation) })
 
 /** Fails an effect's SQL errors in the words of the contract. */
 export const storageErrors = (operation: string) =>
   Effect.mapError((error: SqlError.SqlError) => toStorageError(operation, error))
+
+/** Fails an operation that gets no answer. */
+export const answeredWithin =
+  (operation: string, duration: Duration.Duration) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageError, R> =>
+    Effect.timeoutOrElse(self, {
+      duration,
+      orElse: () =>
+        Effect.fail(
+          new StorageError({
+            operation,
+            reason: new Unavailable({ detail: `no answer within ${Duration.format(duration)}` })
+          })
+        )
+    })
 
 /** The SQLSTATE of a failure, where the server gave one. */
 export const sqlState = (reason: SqlError.SqlErrorReason): string | undefined => {
@@ -95,6 +111,16 @@ const HINTS: Readonly<Record<string, string>> = {
   "3D000": "the database does not exist: create it or correct the URL"
 }
 
+const NOT_ALLOWED = "42501"
+
+/** What those lack who may not do something. */
+const RIGHTS_OF_ROLES =
+  "the role lacks a right (event_store_reader reads, event_store_backup makes backups, event_store_writer appends; the owner does everything)"
+
+const RIGHTS: Readonly<Record<string, string>> = {
+  restore: "a restore takes the rights of the schema's owner"
+}
+
 /** The server's own sentence; never its DETAIL, which may hold values. */
 const describe = (reason: SqlError.SqlErrorReason): string => {
   const cause: unknown = reason.cause
@@ -111,9 +137,11 @@ const deepest = (error: Error): Error => {
 /** The head of the log takes no part in an append while the store is being restored; others are told so. */
 const RESTORING = new Set(["P0002", "ES005"])
 
-const toReason = (reason: SqlError.SqlErrorReason): StorageError["reason"] => {
+const toReason = (reason: SqlError.SqlErrorReason, operation: string): StorageError["reason"] => {
   const code = sqlState(reason)
-  const detail = HINTS[code ?? ""] ?? describe(reason)
+  const detail = code === NOT_ALLOWED
+    ? `${describe(reason)}: ${RIGHTS[operation] ?? RIGHTS_OF_ROLES}`
+    : HINTS[code ?? ""] ?? describe(reason)
   switch (reason._tag) {
     case "ConnectionError":
       return new Unavailable({ detail, cause: reason.cause })

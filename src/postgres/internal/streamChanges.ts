@@ -8,7 +8,8 @@ import { RevisionConflict, StreamTombstoned } from "../../store/EventStoreError.
 import type { Storage, StreamChange } from "../../store/Storage.ts"
 import { takeAppendLock } from "./identifiers.ts"
 import { STREAM_COLUMNS, toDescription } from "./rows.ts"
-import { rescueTransaction, storageErrors } from "./sqlErrors.ts"
+import { storageErrors } from "./sqlErrors.ts"
+import { runTransaction } from "./transactions.ts"
 
 /**
  * Changes what is kept about a stream, under the append lock: a claim that
@@ -21,15 +22,21 @@ export const changeStream = (
   lockTimeout: Duration.Duration
 ): Storage["changeStream"] =>
 (streamId, change) =>
-  sql.withTransaction(Effect.andThen(
-    sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(lockTimeout)}`),
-    changeLocked(sql, schema, streamId, change)
-  )).pipe(
-    rescueTransaction,
+  runTransaction(
+    sql,
+    Effect.andThen(
+      sql.unsafe(`SET LOCAL lock_timeout = ${Duration.toMillis(lockTimeout)}`),
+      changeLocked(sql, schema, streamId, change)
+    ),
+    COMMIT_WITHIN
+  ).pipe(
     Effect.catchTag("SqlError", (error) => Effect.fail(error).pipe(storageErrors("changeStream")))
   )
 
 // internal
+
+/** Nothing but one row is to be written. */
+const COMMIT_WITHIN = Duration.seconds(10)
 
 const changeLocked = Effect.fnUntraced(function*(
   sql: PgClient,

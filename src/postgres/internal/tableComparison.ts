@@ -1,7 +1,6 @@
-import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { BeginTransaction } from "effect/sql/SqlClient"
 import type { BuildKey } from "../../store/CheckpointStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
 import type {
@@ -13,20 +12,20 @@ import type {
 } from "../../store/TableComparison.ts"
 import { quoteName } from "./identifiers.ts"
 import { toRecord } from "./projectionRows.ts"
+import type { Ask, Sessions } from "./projectionSession.ts"
 import * as statements from "./projectionStatements.ts"
-import { rescueTransaction, toStorageError } from "./sqlErrors.ts"
+import { answeredWithin, toStorageError } from "./sqlErrors.ts"
 import type { Statement } from "./statements.ts"
 
-/** Compares tables in one snapshot of the database. */
+/** Compares tables in one snapshot of the database, within an hour. */
 export const compareTables = (
-  sql: PgClient.PgClient,
+  sessions: Sessions,
   schema: string,
   { after, before, samples, tables }: TableComparison
 ): Effect.Effect<ComparedTables, StorageError> => {
-  const run = ({ parameters, text }: Statement) => sql.unsafe(text, parameters).values
-  const records = (key: BuildKey) =>
+  const records = (run: Ask, key: BuildKey) =>
     Effect.map(run(statements.records(schema, key)), (rows) => rows.map((row) => toRecord(row).checkpoint))
-  const compare = Effect.fnUntraced(function*(pair: TablePair) {
+  const compare = Effect.fnUntraced(function*(run: Ask, pair: TablePair) {
     const shape = shapeOf(yield* run(columns(pair.before)), yield* run(columns(pair.after)))
     const [row] = yield* run(count(pair, shape))
     const [onlyBefore, onlyAfter, changed, same] = row as unknown as readonly [number, number, number, number]
@@ -43,20 +42,23 @@ export const compareTables = (
       samples: rows.map((row) => toDifference(row, shape))
     } satisfies TableDifference
   })
-  const comparison = Effect.gen(function*() {
+  const comparison = Effect.fnUntraced(function*(run: Ask) {
     return {
-      before: yield* records(before),
-      after: yield* records(after),
-      tables: yield* Effect.forEach(tables, compare)
+      before: yield* records(run, before),
+      after: yield* records(run, after),
+      tables: yield* Effect.forEach(tables, (pair) => compare(run, pair))
     }
   })
-  return rescueTransaction(sql.withTransaction(comparison)).pipe(
-    Effect.provideService(BeginTransaction, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-    Effect.mapError((error) => toStorageError("compareTables", error))
+  return sessions.interact(comparison, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").pipe(
+    Effect.mapError((error) => toStorageError("compareTables", error)),
+    answeredWithin("compareTables", COMPARISON)
   )
 }
 
 // internal
+
+/** How long whole tables may take, and a server that has gone silent. */
+const COMPARISON = Duration.hours(1)
 
 type TableName = TablePair["before"]
 

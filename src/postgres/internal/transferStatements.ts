@@ -1,9 +1,10 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import type { StoredEventRow } from "../../store/LogArchive.ts"
 import type {
   BuildLeftOut,
   CheckpointRow,
   EventPage,
-  EventRow,
+  HistoryParent,
   ParkedRow,
   SnapshotRow,
   StateRow,
@@ -43,6 +44,16 @@ export interface Mark {
   readonly token: string
 }
 
+/** The history that a store goes on from, of the two columns of its head. */
+export const toParent = (incarnation: string | null, position: number | null): HistoryParent | undefined =>
+  incarnation === null || position === null ? undefined : { incarnation, position }
+
+/** Asks for those two columns. */
+export const findParent = (schema: string): Statement => ({
+  text: `SELECT h.parent, h.parent_position::float8 FROM ${schema}.head h WHERE h.id = 1`,
+  parameters: []
+})
+
 export const toState = (row: ReadonlyArray<unknown>): TransferState => {
   const [position, incarnation, parent, parentPosition, mark, isFilled] = row as unknown as readonly [
     number,
@@ -56,7 +67,7 @@ export const toState = (row: ReadonlyArray<unknown>): TransferState => {
   return {
     position,
     incarnation,
-    parent: parent === null || parentPosition === null ? undefined : { incarnation: parent, position: parentPosition },
+    parent: toParent(parent, parentPosition),
     isEmpty: position === 0 && !isFilled,
     restoring: restoring === undefined ? undefined : {
       source: restoring.source,
@@ -70,7 +81,7 @@ export const toState = (row: ReadonlyArray<unknown>): TransferState => {
 export const toMark = (text: unknown): Mark | undefined =>
   typeof text === "string" ? JSON.parse(text) as Mark : undefined
 
-/** A page of events; it ends with the event at which the stored size goes beyond the limit. */
+/** A page of events; it ends with the event at which the stored size goes beyond the limit. What is archived has none. */
 export const eventPage = (
   schema: string,
   { after, limit = PAGE_EVENTS, recordedAt, until }: EventPage
@@ -78,7 +89,7 @@ export const eventPage = (
   text:
     `SELECT e.position::float8, e.stream, e.revision, e.id, e.type, e.version, e.data::text, e.metadata::text, e.tags,
       ${micros("e.recorded_at")}
-    FROM (SELECT x.*, sum(pg_column_size(x.data)) OVER w - pg_column_size(x.data) AS size
+    FROM (SELECT x.*, coalesce(sum(pg_column_size(x.data)) OVER w - coalesce(pg_column_size(x.data), 0), 0) AS size
       FROM ${schema}.events x WHERE x.position > $1 AND x.position <= $2 AND x.recorded_at >= $3
       WINDOW w AS (ORDER BY x.position ROWS UNBOUNDED PRECEDING) ORDER BY x.position LIMIT $4) e
     WHERE e.size < ${PAGE_SIZE_BYTES} ORDER BY e.position`,
@@ -90,14 +101,15 @@ export const eventPage = (
   ]
 })
 
-export const toEventRow = (row: ReadonlyArray<unknown>): EventRow => ({
+/** Reads the columns of an event; `data` is absent when it is archived. */
+export const toStoredRow = (row: ReadonlyArray<unknown>): StoredEventRow => ({
   position: row[0] as number,
   streamId: row[1] as string,
   revision: row[2] as number,
   id: row[3] as string,
   type: row[4] as string,
   version: row[5] as number,
-  data: row[6] as string,
+  data: row[6] as string | null ?? undefined,
   metadata: row[7] as string | null ?? "",
   tags: row[8] as ReadonlyArray<string> | null ?? NO_TAGS,
   recordedAt: row[9] as number
@@ -245,7 +257,7 @@ const PAGE_EVENTS = 4_000
 const PAGE_ROWS = 2_000
 
 /** Stored bytes at which a page ends: what is sent may be more, as large values are compressed. */
-const PAGE_SIZE_BYTES = 4 * 1024 * 1024
+export const PAGE_SIZE_BYTES = 4 * 1024 * 1024
 
 const NO_TAGS: ReadonlyArray<string> = Object.freeze([])
 

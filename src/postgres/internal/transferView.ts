@@ -6,8 +6,11 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import { type ArchivedParts, completeRows } from "../../store/EventArchive.ts"
 import { Corrupt, StorageError, storeRestoring } from "../../store/EventStoreError.ts"
+import type { ArchiveEntry } from "../../store/LogArchive.ts"
 import type { EventPage, EventRow, LogView, OtherKind, TransferRows } from "../../store/LogTransfer.ts"
+import * as archived from "./archived.ts"
 import { storedNumber } from "./buildStatements.ts"
 import { storageErrors } from "./sqlErrors.ts"
 import type { Rows, Statement } from "./statements.ts"
@@ -20,7 +23,8 @@ import * as statements from "./transferStatements.ts"
 export const makeView = (
   config: PgPoolConfig,
   schema: string,
-  readEvents: LogView["readEvents"]
+  readEvents: LogView["readEvents"],
+  parts: ArchivedParts
 ): Effect.Effect<LogView, StorageError, Scope.Scope> =>
   Effect.gen(function*() {
     const outer = yield* Scope.Scope
@@ -42,7 +46,7 @@ export const makeView = (
       position: state.position,
       incarnation: state.incarnation,
       leftOut: checkpoints.leftOut,
-      readEvents: isHeld ? (page) => readInside(ask, schema, page) : readEvents,
+      readEvents: isHeld ? (page) => readInside(ask, schema, page, parts) : readEvents,
       rows: <K extends OtherKind>(kind: K) =>
         (kind === "checkpoints"
           ? Stream.fromIterable(checkpoints.rows)
@@ -140,14 +144,29 @@ const makeSources = (
 const readInside = (
   ask: (statement: Statement) => Effect.Effect<Rows, SqlError>,
   schema: string,
-  page: EventPage
+  page: EventPage,
+  { archive, entries }: ArchivedParts
 ): Effect.Effect<ReadonlyArray<EventRow>, StorageError> =>
-  Effect.gen(function*() {
-    yield* ask({ text: "SAVEPOINT page", parameters: [] })
-    const rows = yield* ask(statements.eventPage(schema, page))
-    yield* ask({ text: "ROLLBACK TO SAVEPOINT page", parameters: [] })
-    return rows.map(statements.toEventRow)
-  }).pipe(storageErrors("readEvents"))
+  Effect.suspend(() => {
+    let seen: ReadonlyArray<ArchiveEntry> = []
+    let isKnown = true
+    const read = Effect.gen(function*() {
+      yield* ask({ text: "SAVEPOINT page", parameters: [] })
+      const rows = (yield* ask(statements.eventPage(schema, page))).map(statements.toStoredRow)
+      const bare = rows.findLast(({ data }) => data === undefined)
+      if (bare !== undefined) seen = (yield* ask(archived.entries(schema))).map(archived.toEntry)
+      yield* ask({ text: "ROLLBACK TO SAVEPOINT page", parameters: [] })
+      isKnown = bare === undefined || bare.position <= (seen.at(-1)?.until ?? 0)
+      return rows
+    })
+    return completeRows(
+      // what was archived since the view was opened is known outside of it only
+      { archive, entries: Effect.suspend(() => isKnown ? Effect.succeed(seen) : entries) },
+      "readEvents",
+      storageErrors("readEvents")(read),
+      statements.PAGE_SIZE_BYTES
+    )
+  })
 
 /** Reads what fits; tells whether there is more. */
 const fill = Effect.fnUntraced(function*(sources: ReadonlyArray<Source>) {

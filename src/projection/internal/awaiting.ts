@@ -7,7 +7,7 @@ import { type Position, START } from "../../event/Revision.ts"
 import { EventStore } from "../../store/EventStore.ts"
 import type { StorageError } from "../../store/EventStoreError.ts"
 import type { ReadPoint } from "../../store/ReadModelStore.ts"
-import { ReadTokenInvalid, StaleRead } from "../QueryError.ts"
+import { StaleRead } from "../QueryError.ts"
 import * as ReadToken from "../ReadToken.ts"
 
 /** What is waited for. */
@@ -21,17 +21,8 @@ export interface Awaited {
   readonly timeout: Duration.Input | undefined
 }
 
-/** Reads a token, and checks that it is of this log. */
-export const readToken = (
-  token: string
-): Effect.Effect<ReadToken.ReadPlace, ReadTokenInvalid | StorageError, EventStore> =>
-  Effect.gen(function*() {
-    const place = yield* Effect.fromResult(ReadToken.decode(token))
-    const head = yield* EventStore.use((store) => store.head)
-    if (head.incarnation !== place.incarnation) return yield* new ReadTokenInvalid({ reason: "OtherHistory" })
-    if (head.position < place.position) return yield* new ReadTokenInvalid({ reason: "AheadOfLog" })
-    return place
-  })
+/** Reads a token, and says which place of this log it is. */
+export const readToken = ReadToken.resolve
 
 /**
  * Reads until what is read has seen all that matters up to a position. Looks at

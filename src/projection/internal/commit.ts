@@ -11,6 +11,7 @@ import type {
 } from "../../store/CheckpointStore.ts"
 import type { EventStore } from "../../store/EventStore.ts"
 import { StorageError, Unavailable } from "../../store/EventStoreError.ts"
+import type { HistoryParent } from "../../store/LogTransfer.ts"
 import type { Dependency } from "../Projection.ts"
 import type { Follower } from "../Reactor.ts"
 import { changesOf } from "./changes.ts"
@@ -56,6 +57,8 @@ export interface Leader<out R = never> extends LeaderOptions<R> {
   oldest: number
   /** When the last event was recorded that was seen. */
   seenAt: number | undefined
+  /** The history that the log was restored from, for those who hand out keys of events. */
+  readonly parent: HistoryParent | undefined
   /** How far those have come that it comes after, as far as it knows. */
   readonly reached: Map<Dependency, number>
   /** Keys with parked events. */

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { RecordedEvent } from "../../event/Event.ts"
 import type { Position } from "../../event/Revision.ts"
 import { type HistoryChanged, historyChanged, type LeaseLost, type ParkedEvent } from "../../store/CheckpointStore.ts"
@@ -37,13 +38,16 @@ export type ApplyError =
 
 /** Makes what is not there yet, and learns what is parked. */
 export const makeLeader = Effect.fnUntraced(function*<R>(options: LeaderOptions<R>) {
-  const { checkpoints, lease, projection: { name, version }, record } = options
+  const { checkpoints, lease, projection: { name, target, version }, record, store } = options
   const parked = yield* Effect.catchTag(
     checkpoints.listParked(lease, { limit: PARKED_MAX + 1 }),
     "InvalidInput",
     (fault) => Effect.die(fault)
   )
   if (parked.length > PARKED_MAX) return yield* new TooManyParked({ name, version, limit: PARKED_MAX })
+  const moved = yield* moveKeys(options, parked)
+  const handsOutKeys = target._tag === "Custom" || target._tag === "Reactor"
+  const parent = handsOutKeys ? (yield* store.head).parent : undefined
   const { count, digest, position } = record.checkpoint
   const place = { count, digest, position }
   const leader: Leader<R> = {
@@ -58,13 +62,18 @@ export const makeLeader = Effect.fnUntraced(function*<R>(options: LeaderOptions<
     dirty: new Map(),
     oldest: Number.NEGATIVE_INFINITY,
     seenAt: undefined,
+    parent,
     reached: new Map(),
-    parkedKeys: new Set(parked.map(({ key }) => key)),
+    parkedKeys: new Set(parked.map(({ key, position }) => moved.get(position)?.key ?? key)),
     parked: parked.length,
     reacted: new Set(),
     attempts: new Map()
   }
   if (!record.isSetUp) yield* begin(leader)
+  if (moved.size > 0) {
+    const failure = yield* write(leader, { to: leader.checkpoint, park: [...moved.values()] })
+    if (failure !== undefined) return yield* refused(failure)
+  }
   return leader
 })
 
@@ -127,6 +136,40 @@ export const applyParked = <R>(
 const PARKED_MAX = 10_000
 
 const BEHIND = "waits behind an earlier event of its key"
+
+/** Events that are looked up at a time. */
+const LOOK_UPS = 8
+
+/**
+ * Parked events whose key is another one now, with it: those that come later wait behind them as the code says now, not
+ * as it said when they were parked.
+ */
+const moveKeys = <R>(
+  { projection, store }: LeaderOptions<R>,
+  parked: ReadonlyArray<ParkedEvent>
+): Effect.Effect<ReadonlyMap<Position, Omit<ParkedEvent, "parkedAt">>, StorageError> => {
+  // one that is out of reach, in an archive, stays as it is
+  const keyOf = (event: ParkedEvent): Effect.Effect<string, StorageError> =>
+    projection.onError.key === undefined ? Effect.succeed(event.streamId) : store.findEvent(event.id).pipe(
+      Effect.map((found) => Option.isNone(found) ? event.key : orderKey(projection, found.value)),
+      Effect.catch((error) =>
+        error._tag === "InvalidInput"
+          ? Effect.die(error)
+          : error.reason._tag === "Archived"
+          ? Effect.succeed(event.key)
+          : Effect.fail(error)
+      )
+    )
+  return Effect.map(
+    Effect.forEach(parked, (event) => Effect.map(keyOf(event), (key) => ({ event, key })), { concurrency: LOOK_UPS }),
+    (found) =>
+      new Map(
+        found.flatMap(({ event: { parkedAt: _, ...event }, key }) =>
+          key === event.key ? [] : [[event.position, { ...event, key }]]
+        )
+      )
+  )
+}
 
 const applyAll = <R>(
   self: Leader<R>,

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { RecordedEvent } from "../../event/Event.ts"
 import { matchesFilter } from "../../event/EventQuery.ts"
+import type { LogHead } from "../../store/EventStore.ts"
 import { EventFailed } from "../ProjectionError.ts"
 import type { Reactor } from "../Reactor.ts"
 import { type Decoder, selectEvents } from "./prepare.ts"
@@ -12,7 +13,7 @@ import { runUserEffect } from "./userEffect.ts"
 export const reactWith = <R>(
   reactor: Reactor<R>,
   decode: Decoder,
-  incarnation: string
+  history: Pick<LogHead, "incarnation" | "parent">
 ): (recorded: RecordedEvent) => Effect.Effect<void, EventFailed, R> =>
   Effect.fnUntraced(function*(recorded) {
     if (!matchesFilter(reactor.filter, recorded)) return
@@ -21,7 +22,7 @@ export const reactWith = <R>(
     const [event] = selected.success.events
     if (event === undefined) return
     const { react, timeoutMillis } = reactor.target
-    const dedupeKey = dedupeKeyOf(incarnation, reactor, recorded)
+    const dedupeKey = dedupeKeyOf(history, reactor, recorded)
     const failure = yield* runUserEffect(() => react(event, { dedupeKey, attempt: 1 }), timeoutMillis)
     if (failure !== undefined) return yield* toEventFailed(recorded, failure)
   })

@@ -54,7 +54,8 @@ export const withMark = <A, E, R>(
         definition,
         owner,
         leaseMillis: LEASE_MILLIS,
-        statuses: ["running"]
+        // one of another history is halted, and says so each time
+        statuses: ["running", "halted"]
       } as const
       const answer = yield* checkpoints.acquire(claim)
       if (answer._tag === "Held") {

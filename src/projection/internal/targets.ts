@@ -5,6 +5,8 @@ import * as Stream from "effect/Stream"
 import type { RecordedEvent } from "../../event/Event.ts"
 import { nameFault } from "../../event/Name.ts"
 import { START } from "../../event/Revision.ts"
+import type { LogHead } from "../../store/EventStore.ts"
+import { historyOf } from "../../store/History.ts"
 import type { CustomTarget, DecodedEvent, TableTarget } from "../Projection.ts"
 import type { Follower, ReactorTarget } from "../Reactor.ts"
 import { type Leader, write } from "./commit.ts"
@@ -41,12 +43,15 @@ export const orderKey = ({ onError }: Follower<unknown>, event: RecordedEvent): 
   return key === undefined || nameFault(key) !== undefined ? event.streamId : key
 }
 
-/** The same for an event whenever it is delivered: it names the follower, the history and the place in it. */
+/**
+ * The same for an event whenever it is delivered: it names the follower, the history in which the event was recorded and
+ * the place in it. So a restored store has the keys of the one that it was restored from for what both have.
+ */
 export const dedupeKeyOf = (
-  incarnation: string,
+  history: Pick<LogHead, "incarnation" | "parent">,
   { name, version }: Pick<Follower<unknown>, "name" | "version">,
   { position }: Pick<DecodedEvent, "position">
-): string => `${incarnation}:${position}:${version}:${name}`
+): string => `${historyOf(position, history)}:${position}:${version}:${name}`
 
 // internal
 
@@ -104,8 +109,8 @@ const findSeenAt = Effect.fnUntraced(
   }
 )
 
-const dedupeKey = ({ lease, projection }: Leader<unknown>, event: DecodedEvent): string =>
-  dedupeKeyOf(lease.incarnation, projection, event)
+const dedupeKey = ({ lease: { incarnation }, parent, projection }: Leader<unknown>, event: DecodedEvent): string =>
+  dedupeKeyOf({ incarnation, parent }, projection, event)
 
 const applyCustom = <R>(
   self: Leader<R>,

@@ -1,0 +1,101 @@
+/**
+ * What happens to the store, or to the place, while a backup is made or tried out.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { BackupVerification, type CreateOptions, layerMemory as layerPlace } from "../../src/backup/index.ts"
+import { createBackup } from "../../src/backup/internal/createBackup.ts"
+import { drillBackup } from "../../src/backup/internal/drillBackup.ts"
+import { layerMemory } from "../../src/runtime/index.ts"
+import { LogTransfer, type LogView } from "../../src/store/LogTransfer.ts"
+import { appendSome } from "./BackupServiceSuite.ts"
+import { at, filesOf, makePlace } from "./fixtures.ts"
+import { memory } from "./stores.ts"
+
+type Transfer = LogTransfer["Service"]
+
+const created = (transfer: Transfer, options: CreateOptions = {}) =>
+  Effect.map(createBackup(transfer, options), (outcome) => {
+    if (outcome._tag !== "Created") return assert.fail("unchanged")
+    return outcome.manifest
+  })
+
+/** The same store, as if it said first that it is only so long. */
+const behind = (transfer: Transfer, position: number): Transfer => ({
+  ...transfer,
+  describe: Effect.map(transfer.describe, (state) => ({ ...state, position }))
+})
+
+const viewed = (transfer: Transfer, change: (view: LogView) => LogView): Transfer => ({
+  ...transfer,
+  view: Effect.map(transfer.view, change)
+})
+
+describe("the making of a backup", () => {
+  it.live("takes what was appended after it began, and is never unchanged then", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      yield* appendSome(store, 3)
+      const first = yield* created(transfer)
+      yield* appendSome(store, 4)
+      const second = yield* created(behind(transfer, 3))
+      assert.deepInclude(second as object, { kind: "incremental", after: 3, until: 7 })
+      yield* appendSome(store, 2)
+      const third = yield* created(behind(transfer, 8))
+      assert.deepInclude(third as object, { after: 7, until: 9 })
+      const report = yield* BackupVerification.verify(third.id)
+      assert.deepStrictEqual([report.isSound, report.backups], [true, [first.id, second.id, third.id]])
+    }).pipe(Effect.provide(layerPlace)))
+
+  it.live("goes on from no backup whose chain is broken", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      const place = yield* makePlace
+      yield* appendSome(store, 3)
+      const first = yield* at(place, created(transfer))
+      yield* appendSome(store, 1)
+      yield* at(place, created(transfer))
+      yield* place.remove(`${first.id}.manifest.json`)
+      yield* appendSome(store, 1)
+      assert.strictEqual((yield* at(place, created(transfer))).kind, "full")
+      yield* appendSome(store, 1)
+      assert.strictEqual((yield* at(place, created(transfer, { kind: "full" }))).kind, "full")
+    }))
+
+  it.live("stops where the store has lost events, or becomes another one, and leaves no backup", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      const place = yield* makePlace
+      yield* appendSome(store, 3)
+      const { id } = yield* at(place, created(transfer))
+      const lost = yield* Effect.flip(at(place, createBackup(behind(transfer, 2), {})))
+      assert.deepInclude(lost as object, { _tag: "BackupAheadOfLog", id, until: 3, head: 2 })
+      yield* appendSome(store, 1)
+      const other = viewed(transfer, (view) => ({ ...view, incarnation: "1b9f6e52-6a6c-4d0e-9b55-0f2c7d3c8a11" }))
+      const changed = yield* Effect.flip(at(place, createBackup(other, {})))
+      assert.strictEqual(changed._tag, "BackupHistoryDiffers")
+      const manifests = [...(yield* filesOf(place)).keys()].filter((name) => name.endsWith(".manifest.json"))
+      assert.deepStrictEqual(manifests, [`${id}.manifest.json`])
+    }))
+})
+
+describe("a drill", () => {
+  it.live("finds what the scratch store gives back otherwise", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      yield* appendSome(store, 9)
+      yield* created(transfer)
+      const lossy = Layer.effect(
+        LogTransfer,
+        Effect.map(LogTransfer, (whole) => ({
+          ...whole,
+          readEvents: (page) =>
+            Effect.map(whole.readEvents(page), (rows) =>
+              rows.map((row) => row.position === 6 ? { ...row, data: `${row.data} ` } : row))
+        }))
+      ).pipe(Layer.provideMerge(layerMemory))
+      const failure = yield* Effect.flip(drillBackup({ scratch: lossy }))
+      assert.deepInclude(failure as object, { _tag: "CopyDiffers", position: 6 })
+      assert.strictEqual((yield* drillBackup({ scratch: layerMemory })).position, 9)
+    }).pipe(Effect.provide(layerPlace)))
+})
