@@ -13,8 +13,8 @@ export interface CpuReading {
 }
 
 /**
- * Reads the CPU time, user and system, that this process and the process tree
- * of a server have used.
+ * Reads the CPU time, user and system, that this process with those of its
+ * children that ended, and the process tree of a server have used.
  *
  * **Details**
  *
@@ -24,7 +24,8 @@ export interface CpuReading {
  */
 export const readCpu = (serverPid: number | null): CpuReading => {
   const { user, system } = process.cpuUsage()
-  return { client: user + system, server: serverPid === null ? null : readTree(serverPid) }
+  const ended = readStat(process.pid)?.endedChildrenTicks ?? 0
+  return { client: user + system + ended * TICK_MICROS, server: serverPid === null ? null : readTree(serverPid) }
 }
 
 /**

@@ -1,12 +1,13 @@
 /**
  * The benchmarks' command; see `README.md`.
  */
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { HELP, type Options, parseOptions, UsageError } from "./options.ts"
 import { type Failure, formatTable, makeReport, type Result, storeReport } from "./report.ts"
 import { runCase } from "./run.ts"
 import { openTarget } from "./target.ts"
-import { OURS } from "./variant.ts"
 import { casesOf } from "./workloads.ts"
 
 const progress = (text: string): void => {
@@ -14,7 +15,7 @@ const progress = (text: string): void => {
 }
 
 const checkFiles = (options: Options): void => {
-  const needsPeers = options.variants.some(({ name }) => name !== OURS)
+  const needsPeers = options.variants.some(({ packages }) => packages.length > 0)
   if (needsPeers && !existsSync(new URL("./peers/node_modules", import.meta.url))) {
     throw new UsageError("the peers are not installed: npm ci --prefix bench/peers")
   }
@@ -23,10 +24,19 @@ const checkFiles = (options: Options): void => {
 
 /** Runs what is asked and returns the exit code: 1 when a variant failed. */
 const bench = async (options: Options, interrupted: AbortSignal): Promise<number> => {
-  const cases = casesOf(options)
+  const scratch = mkdtempSync(join(tmpdir(), "event-store-bench-"))
+  try {
+    return await benchIn(scratch, options, interrupted)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+const benchIn = async (scratch: string, options: Options, interrupted: AbortSignal): Promise<number> => {
+  const cases = casesOf(options, scratch)
   if (cases.length === 0) throw new UsageError("no case is left: look at --cases and --only")
   const startedAt = new Date()
-  const target = await openTarget(options.url)
+  const target = await openTarget(options.url, options.postgres)
   try {
     progress(`${target.settings.server}, ${options.rounds} rounds of ${options.seconds} s`)
     const results: Array<Result> = []

@@ -3,11 +3,12 @@
  */
 import { performance, type RecordableHistogram } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
+import { measureBulk, megabytes, watchMemory } from "./bulk.ts"
 import { type ClosedLoad, measureClosedLoop } from "./closedLoop.ts"
 import { readCpu } from "./cpu.ts"
 import { freshStream, makeEvent, makeEvents, withTags } from "./events.ts"
-import type { AppendOperation, MemoryGrowth, ProjectionWork, Run } from "./protocol.ts"
-import { latencies, nanos, percentiles, round, summarize } from "./summary.ts"
+import type { AppendOperation, ProjectionWork, Run } from "./protocol.ts"
+import { latencies, nanos, percentiles, summarize } from "./summary.ts"
 import { type BenchEvent, required, type Session } from "./variant.ts"
 
 /**
@@ -171,6 +172,11 @@ const appendCall = (session: Session, load: AppendLoad): () => Promise<void> => 
       ? () => session.append(freshStream(), [makeEvent()])
       : () => session.append(freshStream(), makeEvents(eventsPerCall))
   }
+  if (operation === "inline-state" || operation === "inline-table") {
+    const appendInline = required(session.appendInline, "appendInline")
+    const model = operation === "inline-state" ? "state" : "table"
+    return () => appendInline(model, freshStream(), makeEvents(eventsPerCall))
+  }
   const append = operation === "tagged" ? session.append : required(session.appendConditional, "appendConditional")
   return () => append(freshStream(), makeEvents(eventsPerCall).map(withTags))
 }
@@ -259,45 +265,3 @@ const openLoop = async (session: Session, perSecond: number, seconds: number, le
   }
   await Promise.all(answers)
 }
-
-const measureBulk = async (run: () => Promise<number>, serverPid: number | null): Promise<Run> => {
-  const before = readCpu(serverPid)
-  const started = performance.now()
-  const events = await run()
-  const seconds = (performance.now() - started) / 1_000
-  return summarize({ before, serverPid, seconds, operations: events, events, errors: 0, histogram: undefined })
-}
-
-const watchMemory = () => {
-  const rssBefore = process.memoryUsage.rss()
-  let rssPeak = rssBefore
-  let heapPeak = 0
-  let unsampled = 0
-  const look = () => {
-    const { heapUsed, rss } = process.memoryUsage()
-    rssPeak = Math.max(rssPeak, rss)
-    heapPeak = Math.max(heapPeak, heapUsed)
-  }
-  return {
-    sample: (count: number): void => {
-      unsampled += count
-      if (unsampled < EVENTS_PER_SAMPLE) return
-      unsampled = 0
-      look()
-    },
-    result: (): MemoryGrowth => {
-      look()
-      return {
-        rssBeforeMb: megabytes(rssBefore),
-        rssPeakMb: megabytes(rssPeak),
-        rssGrowthMb: megabytes(rssPeak - rssBefore),
-        heapPeakMb: megabytes(heapPeak)
-      }
-    }
-  }
-}
-
-/** Looking at the memory costs about as much as reading a few events. */
-const EVENTS_PER_SAMPLE = 5_000
-
-const megabytes = (bytes: number): number => round(bytes / 1e6, 1)

@@ -20,8 +20,10 @@ export interface Options {
   readonly rate: number
   /** Names of cases, `append-1@64` or `append-1` for all its concurrencies; all cases when empty. */
   readonly cases: ReadonlyArray<string>
-  /** File of the import and rebuild-retail workloads. */
+  /** File of the workloads that take one. */
   readonly file: string | undefined
+  /** Major version of the server that is started; npm's when `undefined`. */
+  readonly postgres: number | undefined
   readonly out: string | undefined
 }
 
@@ -40,6 +42,8 @@ in bench/results/<date>-<workload>-<commit>.json.
 Workloads:
   append            1 event a call at 1, 16 and 64 appenders, 10 events a call at 16,
                     and with a tag condition at 64 (ours only)
+  append-inline     1 event a call at 64 and 1 appenders, without a projection, with one of a
+                    state a customer and with one of a row a customer (ours only)
   read              the whole log, 100,000 events
   memory            growth of memory over a read of 1,000,000 events (ours only)
   import FILE       an export of this store, into an empty one (ours only)
@@ -58,6 +62,9 @@ Workloads:
   rebuild-retail FILE
                     revenue by country and day of an export of a web shop, built anew
                     while it is read (ours only)
+  backup FILE       1,000,000 events of a file of NDJSON, from its beginning again when it
+                    has fewer: make, verify and restore a backup of them, next to
+                    pg_dump, and appends while a backup is made (ours only)
 
 Options:
   --peers           compare with the stores and drivers of bench/peers
@@ -65,6 +72,7 @@ Options:
   --cases A,B       only these cases, such as append-1@64, or append-1 for 1, 16 and 64
   --url URL         postgres://..., pglite:DIR or memory:; without it, a durable
                     PostgreSQL of its own (peers need PostgreSQL)
+  --postgres N      start the machine's PostgreSQL of that major version instead of npm's
   --rounds N        runs of each variant, interleaved (5)
   --seconds S       length of a run (3)
   --warm-up S       before each run, not measured (2)
@@ -87,7 +95,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
       workload === undefined ? "which workload?" : `unknown workload ${workload}${nearest(workload, WORKLOADS)}`
     )
   }
-  const takesFile = workload === "import" || workload === "rebuild-retail"
+  const takesFile = workload === "import" || workload === "rebuild-retail" || workload === "backup"
   if (takesFile && file === undefined) throw new UsageError(`${workload} needs a FILE`)
   const surplus = takesFile ? rest : positionals.slice(1)
   if (surplus.length > 0) throw new UsageError(`unexpected argument ${surplus[0]}`)
@@ -96,6 +104,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
   return {
     workload,
     file,
+    postgres: values.postgres === undefined ? undefined : count("--postgres", values.postgres, 0),
     url: workload === "decode" ? "memory:" : checkUrl(values.url, chosen),
     variants: chosen,
     rounds: count("--rounds", values.rounds, 5),
@@ -112,6 +121,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
 
 const WORKLOADS = [
   "append",
+  "append-inline",
   "read",
   "memory",
   "import",
@@ -123,6 +133,7 @@ const WORKLOADS = [
   "project-four",
   "project-live",
   "rebuild-retail",
+  "backup",
   "decode"
 ] as const
 
@@ -131,6 +142,7 @@ const FLAGS = {
   only: { type: "string" },
   cases: { type: "string" },
   url: { type: "string" },
+  postgres: { type: "string" },
   rounds: { type: "string" },
   seconds: { type: "string" },
   "warm-up": { type: "string" },

@@ -49,25 +49,64 @@ export type Request =
     readonly seconds: number
   }
   | { readonly _tag: "rebuild" }
+  | BackupRequest
+  | BesideRequest
+  | { readonly _tag: "backUpFor"; readonly seconds: number; readonly directory: string }
   | { readonly _tag: "decode"; readonly what: DecodeName; readonly seconds: number }
   | { readonly _tag: "close" }
 
 /**
  * What is written before the first run: events in streams of a hundred, one
- * stream of so many, a state of so many bytes, or an export of the web shop and
- * the read model of it.
+ * stream of so many, a state of so many bytes, an export of the web shop and the
+ * read model of it, or so many lines of a file and backups of them.
  */
 export type FillRequest =
   | { readonly _tag: "fill"; readonly events: number; readonly isTagged: boolean }
   | { readonly _tag: "fillAggregate"; readonly events: number }
   | { readonly _tag: "fillState"; readonly bytes: number }
   | { readonly _tag: "fillShop"; readonly file: string }
+  | { readonly _tag: "fillBackups"; readonly file: string; readonly events: number; readonly directory: string }
+
+/**
+ * One backup of a store that was filled with `events` events of `file`; backups
+ * and scratch stores are kept in `directory`.
+ */
+export interface BackupRequest {
+  readonly _tag: "backup"
+  readonly operation: BackupOperation
+  readonly file: string
+  readonly events: number
+  readonly directory: string
+}
+
+/**
+ * `create` writes all of the store; `verify` reads every byte of such a backup,
+ * without a store; `restore` writes it into an empty one.
+ */
+export type BackupOperation = "create" | "create-encrypted" | "verify" | "verify-encrypted" | "restore"
+
+/**
+ * Appends, while the store is backed up again and again: by nobody, by
+ * another process, or by the one that appends.
+ */
+export interface BesideRequest {
+  readonly _tag: "beside"
+  readonly who: "nobody" | "other" | "self"
+  readonly load: { readonly concurrency: number; readonly warmUpSeconds: number; readonly seconds: number }
+  readonly directory: string
+}
 
 /**
  * `plain`: events without tags; `tagged`: with tags; `conditional`: with tags
- * and on the condition that no event has the first one.
+ * and on the condition that no event has the first one; `inline-…`: those of
+ * `plain`, and a projection of them in the same transaction.
  */
-export type AppendOperation = "plain" | "tagged" | "conditional"
+export type AppendOperation = "plain" | "tagged" | "conditional" | `inline-${InlineModel}`
+
+/**
+ * What the projection keeps for each customer.
+ */
+export type InlineModel = "state" | "table"
 
 /**
  * `command`: load, decide, append; `append`: what the command appends, and
@@ -140,6 +179,29 @@ export interface Run extends Percentiles {
   readonly fromCall?: Percentiles
   /** Rebuilds only: what readers of the model met meanwhile. */
   readonly reads?: LiveReads
+  /** Backups only. */
+  readonly backup?: BackupFigures
+}
+
+/**
+ * Sizes of a backup, and what it took. Megabytes are of 10^6 bytes.
+ */
+export interface BackupFigures {
+  /** Of a backup beside appends: those that were read meanwhile. */
+  readonly eventsPerMinute?: number
+  /** Of this process, or of the peer's program. */
+  readonly cpuSeconds?: number
+  /** Rows before they are compressed. */
+  readonly plainMb?: number
+  readonly plainMbPerSecond?: number
+  /** What one core would reach. */
+  readonly plainMbPerCpuSecond?: number
+  readonly fileMb?: number
+  /** The same events as `event-store export` writes them, and as they stood in the file that was imported. */
+  readonly exportMb?: number
+  readonly sourceMb?: number
+  readonly smallerThanExportPercent?: number
+  readonly smallerThanSourcePercent?: number
 }
 
 /**

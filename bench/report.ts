@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Options } from "./options.ts"
-import type { LiveReads, MemoryGrowth, Percentiles, Run } from "./protocol.ts"
+import type { BackupFigures, LiveReads, MemoryGrowth, Percentiles, Run } from "./protocol.ts"
 import type { Target } from "./target.ts"
 
 /**
@@ -35,6 +35,8 @@ export interface Result {
   readonly fromCall?: Percentiles
   /** Rebuilds only: of all runs. */
   readonly reads?: LiveReads
+  /** Backups only. */
+  readonly backup?: BackupFigures
   readonly runs: ReadonlyArray<Run>
 }
 
@@ -96,6 +98,7 @@ export const summarizeRuns = (
     ...(countOff === 0 ? {} : { countOff }),
     ...(first?.fromCall === undefined ? {} : { fromCall: medianFromCall(runs) }),
     ...(first?.reads === undefined ? {} : { reads: sumReads(runs) }),
+    ...(first?.backup === undefined ? {} : { backup: medianBackup(runs, first.backup) }),
     runs
   }
 }
@@ -219,6 +222,14 @@ const medianMemory = (runs: ReadonlyArray<Run>): MemoryGrowth => {
     heapPeakMb: of("heapPeakMb")
   }
 }
+
+const medianBackup = (runs: ReadonlyArray<Run>, first: BackupFigures): BackupFigures =>
+  Object.fromEntries(
+    (Object.keys(first) as ReadonlyArray<keyof BackupFigures>).map((key) => [
+      key,
+      medianOf(runs, ({ backup }) => backup?.[key] ?? null) ?? 0
+    ])
+  )
 
 const medianFromCall = (runs: ReadonlyArray<Run>): Percentiles => {
   const of = (key: keyof Percentiles) => medianOf(runs, (run) => run.fromCall?.[key] ?? null)

@@ -3,7 +3,7 @@
  */
 import { startWorker, type Worker } from "./host.ts"
 import type { Options } from "./options.ts"
-import type { FillRequest, Request, Run } from "./protocol.ts"
+import type { BackupFigures, FillRequest, Request, Run } from "./protocol.ts"
 import { type Failure, type Result, summarizeRuns } from "./report.ts"
 import type { Target } from "./target.ts"
 import { OURS, type VariantInfo } from "./variant.ts"
@@ -116,7 +116,7 @@ const openStall = async (
 }
 
 const describeFill = (fill: FillRequest): string =>
-  fill._tag === "fillShop" ? fill.file : "bytes" in fill ? `${fill.bytes} bytes` : `${fill.events} events`
+  fill._tag === "fillShop" ? fill.file : fill._tag === "fillState" ? `${fill.bytes} bytes` : `${fill.events} events`
 
 /** A variant's process and the store that is open in it. */
 interface Desk {
@@ -200,6 +200,18 @@ const connectionsOf = (one: Case): number => one.fill === undefined ? one.concur
 const rotated = <A>(items: ReadonlyArray<A>, by: number): ReadonlyArray<A> =>
   items.length === 0 ? items : [...items.slice(by % items.length), ...items.slice(0, by % items.length)]
 
+const describeBackup = (figures: BackupFigures = {}): ReadonlyArray<string> => {
+  const { eventsPerMinute, fileMb, plainMbPerCpuSecond, plainMbPerSecond, smallerThanExportPercent } = figures
+  return [
+    eventsPerMinute === undefined ? "" : `${eventsPerMinute} events/min backed up`,
+    plainMbPerSecond === undefined ? "" : `${plainMbPerSecond} MB/s, ${plainMbPerCpuSecond} MB a CPU second`,
+    fileMb === undefined ? "" : `${fileMb} MB`,
+    smallerThanExportPercent === undefined
+      ? ""
+      : `${smallerThanExportPercent} % smaller than the export, ${figures.smallerThanSourcePercent} % than the file`
+  ]
+}
+
 const describe = (lane: Lane, run: Run): string => {
   const parts = [
     `${lane.workload} ${lane.name}:`,
@@ -209,6 +221,7 @@ const describe = (lane: Lane, run: Run): string => {
     run.memory === undefined ? "" : `RSS +${run.memory.rssGrowthMb} to ${run.memory.rssPeakMb} MB`,
     run.reads === undefined ? "" : `${run.seconds} s, ${run.reads.count} reads, ${run.reads.failed} FAILED,`,
     run.reads === undefined ? "" : `${run.reads.wrong} WRONG`,
+    ...describeBackup(run.backup),
     run.countOff === undefined ? "" : `EVENTS OFF BY ${run.countOff}`,
     run.errors === 0 ? "" : `${run.errors} ERRORS`
   ]

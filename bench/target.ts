@@ -6,6 +6,7 @@ import { ManagedRuntime, Redacted } from "effect"
 import { closeSync, fdatasyncSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { findSystem } from "../test/support/binaries.ts"
 import { startServer, withDatabase } from "../test/support/postgres.ts"
 import { findPostmaster } from "./cpu.ts"
 
@@ -38,10 +39,10 @@ export interface Settings {
 }
 
 /**
- * Opens what `--url` names; without it, starts a durable server of its own.
+ * Opens what `--url` names; without it, starts a durable server of its own: npm's, or the machine's of that version.
  */
-export const openTarget = async (url: string | undefined): Promise<Target> => {
-  if (url === undefined) return await openOwnServer()
+export const openTarget = async (url: string | undefined, major: number | undefined): Promise<Target> => {
+  if (url === undefined) return await openOwnServer(major)
   if (url === "memory:") return memoryTarget
   if (url.startsWith("pglite:") && url.length > "pglite:".length) return pgliteTarget(url.slice("pglite:".length))
   if (/^postgres(ql)?:\/\//.test(url)) return await openServer(url, undefined)
@@ -98,8 +99,10 @@ const OWN_SETTINGS = {
   max_connections: "300"
 }
 
-const openOwnServer = async (): Promise<Target> => {
-  const server = await startServer({ durable: true, settings: OWN_SETTINGS })
+const openOwnServer = async (major: number | undefined): Promise<Target> => {
+  const binaries = major === undefined ? undefined : findSystem().find((found) => found.major === major)
+  if (major !== undefined && binaries === undefined) throw new Error(`the machine has no PostgreSQL ${major}`)
+  const server = await startServer({ durable: true, settings: OWN_SETTINGS, ...(binaries && { binaries }) })
   try {
     const target = await openServer(server.admin, server.pid())
     const close = async () => {

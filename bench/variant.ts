@@ -2,7 +2,7 @@
  * What the benchmarks ask of a store, ours or a peer.
  */
 import type { Order } from "./orders.ts"
-import type { LiveReads, LoadSource, ProjectionWork } from "./protocol.ts"
+import type { BackupFigures, BackupOperation, InlineModel, LiveReads, LoadSource, ProjectionWork } from "./protocol.ts"
 
 /**
  * A store under test: knows how to make its tables and how to open itself.
@@ -22,6 +22,12 @@ export interface Session {
   readonly append: (streamName: string, events: ReadonlyArray<BenchEvent>) => Promise<void>
   /** The same, on the condition that no event with the first tag of the first event stands in the log. */
   readonly appendConditional?: (streamName: string, events: ReadonlyArray<BenchEvent>) => Promise<void>
+  /** The same as `append`, and takes a projection along. */
+  readonly appendInline?: (
+    model: InlineModel,
+    streamName: string,
+    events: ReadonlyArray<BenchEvent>
+  ) => Promise<void>
   /** Reads the log in its order, with data and metadata as objects; returns how many events that were. */
   readonly readAll?: (onEvents: (count: number) => void) => Promise<number>
   /** Follows the log from its head; calls back for each event, with the id it was appended with. */
@@ -46,6 +52,12 @@ export interface Session {
   readonly fillShop?: (file: string) => Promise<void>
   /** Builds it anew while it is read, and has readers see the new one. */
   readonly rebuild?: () => Promise<Projected & { readonly reads: LiveReads }>
+  /** Imports so many events of a file, and backs them up into the directory when there is one. */
+  readonly fillBackups?: (file: string, events: number, directory: string | undefined) => Promise<void>
+  /** Gets ready to make, verify or restore a backup. */
+  readonly openBackup?: (operation: BackupOperation, directory: string, file: string) => Promise<BackupWork>
+  /** Makes backups one after the other for so many seconds; returns how many events they read. */
+  readonly backUpFor?: (seconds: number, directory: string) => Promise<number>
   readonly close: () => Promise<void>
 }
 
@@ -57,6 +69,19 @@ export interface Projected {
   readonly events: number
   /** Compares it with the log; throws when it is not what it should be. Not measured. */
   readonly check: () => Promise<void>
+}
+
+/**
+ * A backup that can be made, verified or restored.
+ */
+export interface BackupWork {
+  /** Does it, and returns how many events that were. */
+  readonly run: () => Promise<number>
+  /** Not measured. */
+  readonly figures: () => Promise<BackupFigures>
+  readonly close: () => Promise<void>
+  /** Whether another program does it, whose memory is not this process's. */
+  readonly isOutside?: boolean
 }
 
 /**
@@ -105,6 +130,8 @@ export interface VariantInfo {
   readonly canCommand: boolean
   /** Whether it brings, or somebody would write in an hour, what fills a table from the log. */
   readonly canProject: boolean
+  /** Whether it backs up a store of ours. */
+  readonly canBackUp: boolean
 }
 
 /**
@@ -123,7 +150,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: true,
-    canProject: true
+    canProject: true,
+    canBackUp: true
   },
   {
     name: "naive-pg",
@@ -132,7 +160,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: false,
-    canProject: true
+    canProject: true,
+    canBackUp: false
   },
   {
     name: "naive-pg-named",
@@ -141,7 +170,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: false,
-    canProject: false
+    canProject: false,
+    canBackUp: false
   },
   {
     name: "naive-postgresjs",
@@ -150,7 +180,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: false,
-    canProject: false
+    canProject: false,
+    canBackUp: false
   },
   {
     name: "emmett",
@@ -159,7 +190,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: true,
-    canProject: true
+    canProject: true,
+    canBackUp: false
   },
   {
     name: "emmett-defaults",
@@ -168,7 +200,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: false,
     canReadAll: false,
     canCommand: false,
-    canProject: true
+    canProject: true,
+    canBackUp: false
   },
   {
     name: "castore",
@@ -177,7 +210,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: false,
     canCommand: false,
-    canProject: false
+    canProject: false,
+    canBackUp: false
   },
   {
     name: "message-db",
@@ -186,7 +220,8 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: false,
-    canProject: false
+    canProject: false,
+    canBackUp: false
   },
   {
     name: "act-pg",
@@ -195,6 +230,17 @@ export const variants: ReadonlyArray<VariantInfo> = [
     canAppend: true,
     canReadAll: true,
     canCommand: false,
-    canProject: false
+    canProject: false,
+    canBackUp: false
+  },
+  {
+    name: "pg-dump",
+    module: "variants/pgDump.ts",
+    packages: [],
+    canAppend: false,
+    canReadAll: false,
+    canCommand: false,
+    canProject: false,
+    canBackUp: true
   }
 ]

@@ -4,6 +4,8 @@
  *
  * Arguments: module of the variant, process id of the server or `-`.
  */
+import { measureBackup, measureBeside } from "./backups.ts"
+import { measureBulk } from "./bulk.ts"
 import { measureCommands, measureLoads } from "./commands.ts"
 import {
   fill,
@@ -23,6 +25,7 @@ const serverPid = pid === "-" ? null : Number(pid)
 const loaded: { readonly default: Variant } = await import(new URL(module, import.meta.url).href)
 const variant = loaded.default
 let session: Session | undefined
+let sessionUrl = ""
 
 const opened = (): Session => {
   if (session === undefined) throw new Error("the store is not open")
@@ -36,6 +39,7 @@ const handle = async (request: Request): Promise<Run | undefined> => {
       return undefined
     case "open":
       session = await variant.open(request.url, request.connections)
+      sessionUrl = request.url
       return undefined
     case "fill":
       await fill(opened(), request.events, request.isTagged)
@@ -70,6 +74,17 @@ const handle = async (request: Request): Promise<Run | undefined> => {
     case "fillShop":
       await required(opened().fillShop, "fillShop")(request.file)
       return undefined
+    case "fillBackups":
+      await required(opened().fillBackups, "fillBackups")(request.file, request.events, request.directory)
+      return undefined
+    case "backup":
+      return await measureBackup(opened(), request, serverPid)
+    case "beside":
+      return await measureBeside(opened(), request, sessionUrl, serverPid)
+    case "backUpFor": {
+      const backUpFor = required(opened().backUpFor, "backUpFor")
+      return await measureBulk(() => backUpFor(request.seconds, request.directory), null)
+    }
     case "command":
       return await measureCommands(opened(), request, serverPid)
     case "load":

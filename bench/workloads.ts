@@ -3,6 +3,7 @@
  */
 import type { Options } from "./options.ts"
 import {
+  type AppendOperation,
   type CommandOperation,
   type CommandStreams,
   DECODES,
@@ -43,10 +44,10 @@ export interface Lane {
 }
 
 /**
- * Lists the cases that the options ask for.
+ * Lists the cases that the options ask for. `scratch` is a directory for what they write beside the store.
  */
-export const casesOf = (options: Options): ReadonlyArray<Case> =>
-  allCases(options).filter((one) =>
+export const casesOf = (options: Options, scratch: string): ReadonlyArray<Case> =>
+  allCases(options, scratch).filter((one) =>
     one.lanes.length > 0 &&
     (options.cases.length === 0 ||
       options.cases.some((name) => name === one.name || `${name}@${one.concurrency}` === one.name))
@@ -61,10 +62,12 @@ const AGGREGATE_EVENTS = 10_000
 const TAIL_EVENTS = 10
 const STATE_BYTES = 100_000
 
-const allCases = (options: Options): ReadonlyArray<Case> => {
+const allCases = (options: Options, scratch: string): ReadonlyArray<Case> => {
   switch (options.workload) {
     case "append":
       return [...appendCases(options), conditionalCase(options)]
+    case "append-inline":
+      return INLINES.map((concurrency) => inlineCase(options, concurrency))
     case "read":
       return [{
         ...base("read-all", 1),
@@ -127,6 +130,8 @@ const allCases = (options: Options): ReadonlyArray<Case> => {
         freshProcess: true,
         lanes: oursOnly(options, "rebuild-retail", { _tag: "rebuild" })
       }]
+    case "backup":
+      return [backupCase(options, scratch), besideCase(options, scratch)]
     case "decode":
       return decodeCases(options)
     case "subscribe":
@@ -179,9 +184,24 @@ const conditionalCase = (options: Options): Case => ({
   ]
 })
 
+const INLINES = [64, 1]
+
+/** Appends with a projection next to the same appends without one. */
+const inlineCase = (options: Options, concurrency: number): Case => {
+  const workload = "append-inline"
+  const lane = (operation: AppendOperation, what?: string) =>
+    oursOnly(options, workload, appendRequest(options, operation, concurrency, 1), what)
+  return {
+    ...base(workload, concurrency),
+    // a projection would first have to make up for the appends of the others
+    database: "round",
+    lanes: [...lane("plain"), ...lane("inline-state", "state"), ...lane("inline-table", "table")]
+  }
+}
+
 const appendRequest = (
   options: Options,
-  operation: "plain" | "tagged" | "conditional",
+  operation: AppendOperation,
   concurrency: number,
   eventsPerCall: number
 ): Request => ({
@@ -266,6 +286,55 @@ const projectLanes = (
 ): ReadonlyArray<Lane> => works.flatMap((what) => oursOnly(options, workload, projectRequest(what), what))
 
 const projectRequest = (what: ProjectionWork): Request => ({ _tag: "project", what, secondsMax: PROJECT_SECONDS_MAX })
+
+const BACKUP_EVENTS = 1_000_000
+
+const backupFill = (options: Options, directory: string): FillRequest & { readonly _tag: "fillBackups" } => ({
+  _tag: "fillBackups",
+  file: options.file ?? "",
+  events: options.events ?? BACKUP_EVENTS,
+  directory
+})
+
+const backupCase = (options: Options, directory: string): Case => {
+  const fill = backupFill(options, directory)
+  const lanes = (operation: "create" | "verify" | "restore", encrypted?: "create-encrypted" | "verify-encrypted") => {
+    const workload = `backup-${operation}`
+    const request = { ...fill, _tag: "backup", operation } as const
+    return [
+      ...oursOnly(options, workload, request),
+      ...(encrypted === undefined
+        ? []
+        : oursOnly(options, workload, { ...request, operation: encrypted }, "encrypted")),
+      ...(operation === "verify" ? [] : options.variants.filter(({ canBackUp, name }) => canBackUp && name !== OURS)
+        .map((variant) => laneOf(workload, variant, request)))
+    ]
+  }
+  return {
+    ...base("backup", 1),
+    fill,
+    freshProcess: true,
+    lanes: [...lanes("create", "create-encrypted"), ...lanes("verify", "verify-encrypted"), ...lanes("restore")]
+  }
+}
+
+/** Appends next to the same appends while a backup is made. */
+const besideCase = (options: Options, directory: string): Case => {
+  const lane = (who: "nobody" | "other" | "self", what?: string) =>
+    oursOnly(options, "append-beside", {
+      _tag: "beside",
+      who,
+      load: { concurrency: 64, warmUpSeconds: options.warmUpSeconds, seconds: options.seconds },
+      directory
+    }, what)
+  // one process at a time opens a directory of PGlite, and what is in memory
+  const isShared = options.url === undefined || options.url.startsWith("postgres")
+  return {
+    ...base("append-beside", 64),
+    fill: backupFill(options, directory),
+    lanes: [...lane("nobody"), ...(isShared ? lane("other", "backup") : []), ...lane("self", "backup-inside")]
+  }
+}
 
 const decodeCases = (options: Options): ReadonlyArray<Case> =>
   DECODES.map((what) => ({

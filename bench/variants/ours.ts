@@ -9,7 +9,9 @@ import { layerUrl } from "../../src/runtime/EventStoreLayer.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { OrderPlaced, ORDERS } from "../orders.ts"
 import type { Session, Variant } from "../variant.ts"
+import { backUpFor, fillBackups, openWork } from "./oursBackups.ts"
 import { makePlaceOrder, openScope } from "./oursCommands.ts"
+import { openInline } from "./oursInline.ts"
 import { fillAggregate, fillState, openLoad } from "./oursLoads.ts"
 import { followReadModel, project } from "./oursProjections.ts"
 import { fillShop, rebuild } from "./oursShop.ts"
@@ -18,6 +20,8 @@ const open = async (url: string): Promise<Session> => {
   const runtime = ManagedRuntime.make(layerUrl(url))
   const store = await runtime.runPromise(EventStore)
   const { close: closeScope, scope } = openScope()
+  // a run has one model, and its own database
+  let inline: Promise<Session["append"]> | undefined
   let placeOrder: Promise<Required<Session>["placeOrder"]> | undefined
   return {
     append: async (streamId, events) => {
@@ -28,6 +32,10 @@ const open = async (url: string): Promise<Session> => {
       await Effect.runPromise(
         store.append({ streamId, expected: "noStream", events, condition: { query: [{ tags }], after: 0 } })
       )
+    },
+    appendInline: async (model, streamId, events) => {
+      inline ??= runtime.runPromise(Scope.provide(openInline(model), scope))
+      await (await inline)(streamId, events)
     },
     readAll: async (onEvents) => {
       let count = 0
@@ -77,6 +85,9 @@ const open = async (url: string): Promise<Session> => {
     },
     fillShop: (file) => runtime.runPromise(fillShop(url, file)),
     rebuild: () => runtime.runPromise(rebuild(url)),
+    fillBackups: (file, events, directory) => runtime.runPromise(fillBackups(file, events, directory)),
+    openBackup: (operation, directory, file) => runtime.runPromise(openWork(operation, { directory, file, url })),
+    backUpFor: (seconds, directory) => runtime.runPromise(backUpFor(seconds, directory)),
     close: async () => {
       await closeScope()
       await runtime.dispose()

@@ -6,11 +6,11 @@ import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Exit, Option, Redacted, Schema, Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { Projection, ProjectionControl, ProjectionRunner, ProjectionState } from "../../src/projection/index.ts"
-import type { StateProjection } from "../../src/projection/Projection.ts"
+import type { StateProjection, TableProjection } from "../../src/projection/Projection.ts"
 import { CheckpointStore } from "../../src/store/CheckpointStore.ts"
 import { EventStore } from "../../src/store/EventStore.ts"
 import { orderTypes } from "../orders.ts"
-import type { ProjectionWork } from "../protocol.ts"
+import type { InlineModel, ProjectionWork } from "../protocol.ts"
 import { checkSpending, countSpending, SPENDING_COLUMNS } from "../spending.ts"
 import type { Projected } from "../variant.ts"
 
@@ -62,6 +62,12 @@ export const followReadModel = (
       if (rows.length === 0) yield* Effect.sleep(LOOK_AGAIN)
     }
   }).pipe(Effect.scoped)
+
+/**
+ * Makes what appends can take along: a state, or a row, a customer.
+ */
+export const makeInlineModel = (model: InlineModel): StateProjection<typeof Turnover.Type> | TableProjection =>
+  model === "state" ? byCustomer(1) : spending(1)
 
 /**
  * Opens a client for plain SQL, with a connection of its own.

@@ -219,7 +219,7 @@ export const FAULTS = {
   unknown: (ground) =>
     Effect.gen(function*() {
       const { inside, random, tally } = ground
-      const [projection = makeWorld(SOUND).total] = [random.pick(makeWorld(SOUND).all)]
+      const [projection = makeWorld(SOUND).total] = [random.pick(makeWorld(SOUND).projections)]
       for (let left = 75; left > 0; left--) {
         if (random.chance(0.3)) yield* ground.append([{ type: `Unknown${left}`, data: {} }])
         const run = ProjectionRunner.runOnce(projection, { batchEvents: 1 + random.int(4), lease: 300 })
@@ -257,7 +257,7 @@ export const FAULTS = {
       yield* awaitProgress(ground)
       for (let left = 2 + random.int(3); left > 0; left--) {
         yield* sleepUpTo(random, 400)
-        const projection = random.pick(makeWorld(SOUND).all)
+        const projection = random.pick(makeWorld(SOUND).projections)
         if (projection === undefined) continue
         yield* insist(inside(ProjectionControl.reset(projection)))
         tally.faults++
@@ -270,7 +270,7 @@ export const FAULTS = {
 // internal
 
 /** What a runner sends to write. */
-const WRITING = /projection|COMMIT|BEGIN|trial_sales/
+const WRITING = /projection|COMMIT|BEGIN|trial_/
 
 const startSome = (
   ground: Ground,

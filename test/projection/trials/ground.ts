@@ -5,7 +5,7 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Duration, Effect, Layer, Option, type Scope } from "effect"
 import type { ProposedEvent } from "../../../src/event/Event.ts"
-import { ProjectionControl } from "../../../src/projection/index.ts"
+import { InlineProjections, ProjectionControl } from "../../../src/projection/index.ts"
 import { layerPostgres } from "../../../src/runtime/index.ts"
 import { CheckpointStore } from "../../../src/store/CheckpointStore.ts"
 import { EventStore } from "../../../src/store/EventStore.ts"
@@ -14,10 +14,11 @@ import { openSql, scalar } from "../../postgres/fixtures.ts"
 import { type FaultProxy, makeFaultProxy } from "../../support/faultProxy.ts"
 import { makeDatabase, type ServerAddress } from "../../support/postgres.ts"
 import { waitFor } from "../../support/waitFor.ts"
+import { Ledger, lookAtLedger, makeLedgerTable } from "./ledger.ts"
 import { type Look, look, lookAtRecords, type RecordSeen } from "./look.ts"
 import { type RunnerProcess, startRunner } from "./processes.ts"
 import type { RunnerSettings } from "./runner.ts"
-import { type LogRow, makeWorld, proposeSales, SOUND } from "./world.ts"
+import { type LogRow, makeInline, makeWorld, proposeSales, SOUND } from "./world.ts"
 
 /**
  * A trial that is going on.
@@ -27,7 +28,7 @@ export interface Ground {
   readonly sql: PgClient.PgClient
   readonly proxy: FaultProxy
   /** The store, as this process has it. */
-  readonly inside: <A, E>(effect: Effect.Effect<A, E, EventStore | CheckpointStore>) => Effect.Effect<A, E>
+  readonly inside: <A, E>(effect: Effect.Effect<A, E, EventStore | CheckpointStore | Ledger>) => Effect.Effect<A, E>
   /** Starts a process, directly on the server unless it is told to go through the proxy. */
   readonly start: (
     settings?: Partial<RunnerSettings> & { readonly isProxied?: boolean }
@@ -39,6 +40,8 @@ export interface Ground {
   readonly writing: { pauseMillis: number; version: 1 | 2; isOn: boolean }
   /** What the one who looks expects; a fault may change it. */
   readonly expecting: { mayGoBack: boolean; mayLackTable: boolean }
+  /** Finds what is wrong with the deliveries that were written down. */
+  readonly judgeLedger: Effect.Effect<void>
   readonly wrong: Array<string>
   readonly tally: { faults: number; looks: number; events: number; restarts: number }
   /** Time from the end of a process to the first event that another one applied, in milliseconds. */
@@ -54,17 +57,27 @@ export const makeGround = (seed: number, server: ServerAddress): Effect.Effect<G
   Effect.gen(function*() {
     const random = makeRandom(seed)
     const url = yield* makeDatabase(server.admin)
-    const context = yield* Layer.build(Layer.fresh(layerPostgres({ url, applicationName: "supervisor" })))
+    const layer = InlineProjections.layer(makeInline(SOUND)).pipe(
+      Layer.provideMerge(Layer.fresh(layerPostgres({ url, applicationName: "supervisor" }))),
+      Layer.merge(Ledger.layer(url, "supervisor"))
+    )
+    const context = yield* Layer.build(layer)
     const sql = yield* openSql(url, { applicationName: "supervisor", maxConnections: 3 })
+    yield* makeLedgerTable(sql)
     const proxy = yield* makeFaultProxy(url)
     const processes: Array<RunnerProcess> = []
     const store = Context.get(context, EventStore)
     const inside: Ground["inside"] = (effect) =>
       effect.pipe(
         Effect.provideService(EventStore, store),
-        Effect.provideService(CheckpointStore, Context.get(context, CheckpointStore))
+        Effect.provideService(CheckpointStore, Context.get(context, CheckpointStore)),
+        Effect.provideService(Ledger, Context.get(context, Ledger))
       )
     const writerRandom = makeRandom(random.int(2 ** 31))
+    const wrong: Array<string> = []
+    const expecting = { mayGoBack: false, mayLackTable: false }
+    // a runner that was stopped by a reset may deliver once more
+    const isOrdered = (follower: string) => follower !== "deliveries" || !expecting.mayGoBack
     const ground: Omit<Ground, "judgeNow"> = {
       random,
       sql,
@@ -83,14 +96,16 @@ export const makeGround = (seed: number, server: ServerAddress): Effect.Effect<G
           events
         }))),
       writing: { pauseMillis: 20, version: 2, isOn: true },
-      expecting: { mayGoBack: false, mayLackTable: false },
-      wrong: [],
+      expecting,
+      judgeLedger: Effect.map(lookAtLedger(sql, isOrdered), (found) => void wrong.push(...found)),
+      wrong,
       tally: { faults: 0, looks: 0, events: 0, restarts: 0 },
       failovers: []
     }
     const judgeNow = yield* makeJudge(ground)
     yield* Effect.forkScoped(writeOn(ground, writerRandom))
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(judgeNow, Effect.sleep(LOOK_PAUSE))))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(ground.judgeLedger, Effect.sleep(LEDGER_PAUSE))))
     return { ...ground, judgeNow }
   }).pipe(Effect.orDie)
 
@@ -110,7 +125,7 @@ export const conclude = (
     if (living.length === 0) yield* ground.start()
     const head = yield* Effect.orDie(inside(EventStore.use((store) => store.head)))
     tally.events = head.position
-    for (const projection of makeWorld(SOUND).all) {
+    for (const projection of [...makeWorld(SOUND).all, ...makeInline(SOUND)]) {
       const reached = yield* Effect.result(inside(ProjectionControl.awaitPosition(projection, head.position, within)))
       if (reached._tag === "Failure") wrong.push(`L1 ${reached.failure.message}`)
       const verification = yield* Effect.orDie(inside(ProjectionControl.verify(projection)))
@@ -120,6 +135,7 @@ export const conclude = (
     }
     const last = yield* ground.judgeNow
     if (last === undefined || last.rows === undefined) wrong.push("P3 the models could not be read in the end")
+    yield* ground.judgeLedger
     for (const process of ground.processes) wrong.push(...(yield* process.stop))
     // a server cannot know of a connection that was cut in silence
     yield* ground.proxy.reset
@@ -181,6 +197,8 @@ export const NAMES: ReadonlyArray<string> = ["by-stream", "total", "by-country"]
 const STREAMS = 7
 
 const LOOK_PAUSE = Duration.millis(60)
+
+const LEDGER_PAUSE = Duration.millis(500)
 
 const toSettings = (
   random: Random,

@@ -5,7 +5,8 @@
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { sliceOf } from "../../../src/store/Slice.ts"
-import { foldLog, type LogRow, rowLine, type Sales, SLICES, stateLine, TABLE } from "./world.ts"
+import { LEDGERED } from "./ledger.ts"
+import { foldLog, INLINE_TABLE, isInline, type LogRow, rowLine, type Sales, SLICES, stateLine, TABLE } from "./world.ts"
 
 /**
  * A projection, or a slice of one, as its row shows it.
@@ -15,6 +16,8 @@ export interface RecordSeen {
   readonly name: string
   readonly position: number
   readonly events: number
+  /** Where a reactor began. */
+  readonly start: number
   readonly owner: string | null
   readonly epoch: number
   readonly status: string
@@ -69,6 +72,7 @@ interface Seen {
   readonly states: ReadonlyArray<{ readonly name: string; readonly key: string; readonly state: Sales }>
   readonly parked: ReadonlyArray<{ readonly name: string; readonly position: number }>
   readonly rows: ReadonlyArray<Parameters<typeof rowLine>[0]> | null
+  readonly inline: ReadonlyArray<Parameters<typeof rowLine>[0]>
 }
 
 const toLook = (seen: Seen, log: ReadonlyArray<LogRow>): Look => {
@@ -77,6 +81,8 @@ const toLook = (seen: Seen, log: ReadonlyArray<LogRow>): Look => {
   const modelOf = (name: string): ReadonlyArray<string> | undefined =>
     name === "by-country"
       ? rows
+      : name === "inline-countries"
+      ? seen.inline.map(rowLine).sort()
       : seen.states.filter((state) => nameOf(state.name, sliceOf(state.key, SLICES)) === name)
         .map(({ key, state }) => stateLine(key, state)).sort()
   return {
@@ -88,11 +94,14 @@ const toLook = (seen: Seen, log: ReadonlyArray<LogRow>): Look => {
       const model = modelOf(name)
       if (record === undefined) return undefined
       const [base = name, slice] = name.split("/")
+      // what appends write has seen all that is there, at every moment
+      const until = isInline(name) ? seen.head : record.position
       const sales = log.filter(({ position, stream, type }) =>
-        type === "Sold" && position <= record.position &&
+        type === "Sold" && position > record.start && position <= until &&
         (slice === undefined || sliceOf(stream, SLICES) === Number(slice))
       )
       if (sales.length !== record.events) return `it has counted ${record.events} events of ${sales.length}`
+      if (LEDGERED.includes(name)) return undefined
       if (model === undefined) return record.position === 0 || mayLackTable ? undefined : "its table is missing"
       const parked = new Set(seen.parked.filter((one) => one.name === base).map(({ position }) => position))
       return difference(model, foldLog(base, sales.filter(({ position }) => !parked.has(position))))
@@ -123,6 +132,7 @@ const RECORDS = list(
     "p.slice slice",
     "p.position position",
     "p.events events",
+    "p.start start",
     "p.owner owner",
     "p.epoch epoch",
     "p.status status",
@@ -132,6 +142,8 @@ const RECORDS = list(
         WHERE k.projection = p.name AND k.version = p.version AND k.slice = p.slice) k`
 )
 
+const SALES = ["t.country country", "t.units units", "t.events events", "t.chain chain"]
+
 const query = (hasTable: boolean): string =>
   `SELECT json_build_object(
     'head', (SELECT position FROM event_store.head),
@@ -140,9 +152,10 @@ const query = (hasTable: boolean): string =>
     'parked', ${list(["k.projection name", "k.position position"], "event_store.projection_parked k")},
     'rows', ${
     hasTable
-      ? list(["t.country country", "t.units units", "t.events events", "t.chain chain"], `public.${TABLE} t`)
+      ? list(SALES, `public.${TABLE} t`)
       : "NULL"
-  }
+  },
+    'inline', ${list(SALES, `public.${INLINE_TABLE} t`)}
   )::text AS seen`
 
 const LOG = `SELECT json_agg(json_build_object('position', e.position, 'stream', e.stream, 'revision', e.revision,

@@ -4,9 +4,12 @@
  */
 import { Effect, Layer, Logger, Schedule } from "effect"
 import { writeSync } from "node:fs"
-import { ProjectionRunner } from "../../../src/projection/index.ts"
+import { InlineProjections, ProjectionRunner } from "../../../src/projection/index.ts"
 import { layerPostgres } from "../../../src/runtime/index.ts"
-import { makeWorld, type WorldSettings } from "./world.ts"
+import { EventStore } from "../../../src/store/EventStore.ts"
+import { makeRandom } from "../../checker/random.ts"
+import { Ledger } from "./ledger.ts"
+import { makeInline, makeWorld, proposeSales, type WorldSettings } from "./world.ts"
 
 /**
  * What a process of a trial is told when it starts.
@@ -31,8 +34,15 @@ export const runProcess = async (): Promise<void> => {
     // whoever cannot stop is no better than one that was killed
     setTimeout(() => process.exit(3), STOP_MS).unref()
   }).resume()
-  const layer = layerPostgres({ url: settings.url, migrate: false, applicationName: `trial ${settings.name}` })
-  const program = Effect.andThen(Effect.sync(() => report("started")), runAll(settings)).pipe(
+  const applicationName = `trial ${settings.name}`
+  const layer = InlineProjections.layer(makeInline(settings)).pipe(
+    Layer.provideMerge(layerPostgres({ ...PATIENCE, url: settings.url, migrate: false, applicationName })),
+    Layer.merge(Ledger.layer(settings.url, applicationName))
+  )
+  const program = Effect.andThen(
+    Effect.sync(() => report("started")),
+    Effect.raceFirst(runAll(settings), writeOn(settings))
+  ).pipe(
     Effect.andThen(Effect.never),
     Effect.provide(Layer.fresh(layer)),
     // a fault may meet the start, too
@@ -49,16 +59,42 @@ export const runProcess = async (): Promise<void> => {
 
 const STOP_MS = 10_000
 
+/** A trial has no time for a server that has gone silent: an append without an answer keeps a process from stopping. */
+const PATIENCE = { lockTimeout: "2 seconds", resolveTimeout: "2 seconds" } as const
+
 const report = (line: string): void => {
   writeSync(1, `${line}\n`)
 }
+
+/** Appends sales now and then, and with them what is inline; tells what no fault of the trial can cause. */
+const writeOn = ({ knows, name }: RunnerSettings) =>
+  Effect.gen(function*() {
+    const store = yield* EventStore
+    const random = makeRandom(Number.parseInt(name.replace(/\D/g, ""), 10))
+    while (true) {
+      const append = store.append({
+        streamId: `trial-${random.int(WRITTEN_STREAMS)}`,
+        expected: "any",
+        events: proposeSales(random, knows)
+      })
+      const written = yield* Effect.result(append)
+      const failure = written._tag === "Failure" ? written.failure : undefined
+      if (failure?._tag === "StorageError" && failure.reason._tag.startsWith("Inline")) {
+        return yield* Effect.die(failure)
+      }
+      yield* Effect.sleep(random.int(WRITE_PAUSE_MS))
+    }
+  })
+
+const WRITTEN_STREAMS = 7
+
+const WRITE_PAUSE_MS = 250
 
 const runAll = (settings: RunnerSettings) => {
   const { batchEvents, mode, name, statementMillis } = settings
   const options = {
     batchEvents,
     statementTimeout: statementMillis,
-    // a trial has no time for a server that has gone silent
     commitTimeout: "3 seconds",
     retry: Schedule.recurs(2)
   } as const

@@ -7,8 +7,10 @@ import { createHash } from "node:crypto"
 import type { ProposedEvent, RecordedEvent } from "../../../src/event/Event.ts"
 import * as EventType from "../../../src/event/EventType.ts"
 import { Projection } from "../../../src/projection/index.ts"
-import type { StateProjection, TableProjection } from "../../../src/projection/Projection.ts"
+import type { InlineProjection } from "../../../src/projection/InlineProjections.ts"
+import type { SqlName, StateProjection, TableProjection } from "../../../src/projection/Projection.ts"
 import type { Random } from "../../checker/random.ts"
+import { makeLedgered } from "./ledger.ts"
 
 /**
  * How the projections of a process are made.
@@ -47,13 +49,18 @@ export type Sales = typeof Sales.Type
 export const TABLE = "trial_sales"
 
 /**
+ * Name of the view of the table that appends write.
+ */
+export const INLINE_TABLE = "trial_inline"
+
+/**
  * Slices of the one projection that has some.
  */
 export const SLICES = 3
 
 /**
  * The projections: a state a stream, the same divided among runners, one state
- * for all, and a table by country.
+ * for all, a table by country, and what writes in the ledger.
  */
 export const makeWorld = (settings: WorldSettings) => {
   const Sold = settings.knows === 1 ? OldSold : NewSold
@@ -89,21 +96,45 @@ export const makeWorld = (settings: WorldSettings) => {
     onError: { action, key: (event) => countryOf(event) },
     tables: { [TABLE]: COLUMNS },
     on: {
-      Sold: (event, tables) => {
-        const { country } = event.data
-        const position = String(event.position)
-        const table = tables[TABLE]
-        if (table === undefined) throw new Error("no table")
-        const upsert = Projection.sql`INSERT INTO ${table} AS t (country, units, events, chain)
-          VALUES (${country}, ${unitsOf(event.data)}::bigint, 1, md5(${position}))
-          ON CONFLICT (country) DO UPDATE SET units = t.units + excluded.units, events = t.events + 1,
-            chain = md5(t.chain || ${position})`
-        return [upsert, ...afterwards(settings, event)]
-      }
+      Sold: (event, tables) => [upsertSale(tables[TABLE], event), ...afterwards(settings, event)]
     }
   })
-  return { total, byCountry, all: [byStream, sliced, total, byCountry] as const }
+  const { deliveries, reactions } = makeLedgered(
+    [Sold],
+    action,
+    (event) => settings.poison === "fail" && unitsOf(event.data as LogRow["data"]) === POISON
+  )
+  const projections = [byStream, sliced, total, byCountry, deliveries] as const
+  return { total, byCountry, projections, all: [...projections, reactions] as const }
 }
+
+/**
+ * The projections that every writer takes along with its appends: the same state
+ * for all, and the same table. They take every sale.
+ */
+export const makeInline = ({ knows }: Pick<WorldSettings, "knows">): ReadonlyArray<InlineProjection> => {
+  const Sold = knows === 1 ? OldSold : NewSold
+  return [
+    Projection.state({
+      name: "inline-total",
+      events: [Sold],
+      state: Sales,
+      initial: NO_SALES,
+      on: { Sold: (state, event) => addSale(state, unitsOf(event.data), event.position) }
+    }),
+    Projection.table({
+      name: "inline-countries",
+      events: [Sold],
+      tables: { [INLINE_TABLE]: COLUMNS },
+      on: { Sold: (event, tables) => upsertSale(tables[INLINE_TABLE], event) }
+    })
+  ]
+}
+
+/**
+ * Whether a projection is one of {@link makeInline}.
+ */
+export const isInline = (name: string): boolean => name.startsWith("inline-")
 
 /**
  * Proposes the events of one append: sales, and types that no projection knows.
@@ -140,7 +171,9 @@ export interface LogRow {
  * row.
  */
 export const foldLog = (name: string, sales: ReadonlyArray<LogRow>): ReadonlyArray<string> =>
-  name === "by-country" ? foldCountries(sales) : foldSales(sales, name === "total")
+  name === "by-country" || name === "inline-countries"
+    ? foldCountries(sales)
+    : foldSales(sales, name === "total" || name === "inline-total")
 
 /**
  * A state as a line.
@@ -184,6 +217,15 @@ const unitsOf = ({ pieces, units }: LogRow["data"]): number => units ?? pieces ?
 const isPoison = ({ data }: SoldEvent): boolean => unitsOf(data) === POISON
 
 const countryOf = ({ data }: RecordedEvent): string => `country ${(data as LogRow["data"]).country}`
+
+const upsertSale = (table: SqlName | undefined, event: SoldEvent) => {
+  if (table === undefined) throw new Error("no table")
+  const position = String(event.position)
+  return Projection.sql`INSERT INTO ${table} AS t (country, units, events, chain)
+    VALUES (${event.data.country}, ${unitsOf(event.data)}::bigint, 1, md5(${position}))
+    ON CONFLICT (country) DO UPDATE SET units = t.units + excluded.units, events = t.events + 1,
+      chain = md5(t.chain || ${position})`
+}
 
 const afterwards = ({ poison, slowMillis }: WorldSettings, event: SoldEvent) => {
   const texts = [
