@@ -43,8 +43,7 @@ export const createBackup = Effect.fn("BackupService.create")(function*(
 
 // internal
 
-/** How often the backup tries to come near the end of a log that grows, and what is near enough. */
-const ROUNDS_MAX = 8
+/** How near the end of a log that grows is near enough. */
 const NEAR_EVENTS = 4_000
 
 /** The newest backup of this history. */
@@ -130,12 +129,14 @@ const write = Effect.fnUntraced(function*(
       })
     )
 
-  // most of the log before the view, which may be held, is opened
-  for (let round = 0; round < ROUNDS_MAX; round++) {
+  // most of the log before the view, which may be held, is opened; whoever writes as quickly is not run after
+  for (let before = Number.POSITIVE_INFINITY;;) {
     const { position } = yield* transfer.describe
-    if (round === 0) yield* meter.begin("events", position - reached)
-    else if (position - reached < NEAR_EVENTS) break
+    const left = position - reached
+    if (before === Number.POSITIVE_INFINITY) yield* meter.begin("events", left)
+    else if (left < NEAR_EVENTS || left > before / 2) break
     yield* copyEvents(transfer.readEvents, position)
+    before = left
   }
 
   const view = yield* transfer.view
