@@ -239,7 +239,11 @@ export const suite = <E>(storage: string, layer: Layer.Layer<CheckpointStore | E
         yield* Fiber.interrupt(second)
         yield* waitFor(owners, (names) => names.every((name) => name === "first"))
         yield* appendDeposits(category, 3, 10)
-        for (const projection of projections) yield* assertFold(category, projection)
+        const end = yield* head
+        for (const projection of projections) {
+          yield* ProjectionControl.awaitPosition(projection, end, "20 seconds")
+          yield* assertFold(category, projection)
+        }
         yield* Fiber.interrupt(first)
       }))
 
