@@ -24,3 +24,9 @@ CREATE TABLE event_store.archives (
   bytes_freed bigint NOT NULL,
   archived_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- Of an archived event the metadata are not {}, they are not here.
+CREATE OR REPLACE VIEW event_store.events_jsonb AS
+SELECT position, stream, split_part(stream, '-', 1) AS category, revision, id, type, version, data::jsonb AS data,
+  CASE WHEN data IS NOT NULL THEN coalesce(metadata, '{}')::jsonb END AS metadata, coalesce(tags, '{}') AS tags, recorded_at
+FROM event_store.events;

@@ -89,9 +89,10 @@ const make = Effect.fnUntraced(function*({ cacheBytes = CACHE_BYTES_DEFAULT, key
 
   const openChain = (from: ArchiveEntry): Effect.Effect<OpenChain, BackupReadError> =>
     Effect.suspend(() => {
-      const known = chains.get(from.backupId)
+      const key = `${from.backupId} ${from.chain}`
+      const known = chains.get(key)
       return known === undefined
-        ? Effect.tap(proveChain(storage, keys, from), (chain) => Effect.sync(() => chains.set(from.backupId, chain)))
+        ? Effect.tap(proveChain(storage, keys, from), (chain) => Effect.sync(() => chains.set(key, chain)))
         : Effect.succeed(known)
     }).pipe(Semaphore.withPermit(opening))
 

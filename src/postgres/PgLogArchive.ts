@@ -69,7 +69,11 @@ const PATIENT = {
   maintenance_work_mem: "128MB",
   statement_timeout: "0",
   lock_timeout: "0",
-  idle_in_transaction_session_timeout: "0"
+  idle_in_transaction_session_timeout: "0",
+  // a machine that is gone keeps its locks for a minute, and not for the two hours of most systems
+  tcp_keepalives_idle: "30",
+  tcp_keepalives_interval: "10",
+  tcp_keepalives_count: "3"
 }
 
 const readMonths = (run: Run, schema: string): LogArchive["Service"]["months"] =>

@@ -2,11 +2,20 @@
  * Archived months as tests: one text for all storages.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Fiber, Option, Schema, type Scope, Stream } from "effect"
+import { Context, DateTime, Effect, Fiber, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { BackupCatalog, type BackupKeys, BackupLines, BackupStorage, BackupWriter } from "../../src/backup/index.ts"
 import { EventType } from "../../src/event/index.ts"
-import { Projection, ProjectionRunner, ProjectionState } from "../../src/projection/index.ts"
+import {
+  InlineProjections,
+  Projection,
+  ProjectionControl,
+  ProjectionRunner,
+  ProjectionState
+} from "../../src/projection/index.ts"
+import type { CheckpointStore } from "../../src/store/CheckpointStore.ts"
+import { EventStore } from "../../src/store/EventStore.ts"
 import type { StorageError } from "../../src/store/EventStoreError.ts"
+import type { InlineAppender } from "../../src/store/InlineAppender.ts"
 import { waitFor } from "../support/waitFor.ts"
 import {
   archiveOf,
@@ -345,6 +354,40 @@ export const suite = (kind: StoreKind): void => {
         assert.isUndefined(others.pollUnsafe(), String(others.pollUnsafe()))
         yield* Fiber.interrupt(others)
         assert.deepStrictEqual(yield* admin.verifyLog, [])
+      })
+    )
+
+    test(
+      "an inline projection that has missed archived events refuses appends until it is caught up",
+      Effect.gen(function*() {
+        const place = yield* makePlace
+        const { archive, store } = yield* openPlanted(kind, place)
+        const projection = seen("inline")
+        const context = store.context as unknown as Context.Context<CheckpointStore | EventStore | InlineAppender>
+        const inline = Context.get(
+          yield* Layer.build(
+            InlineProjections.layer([projection]).pipe(Layer.provide(Layer.succeedContext(context)))
+          ),
+          EventStore
+        )
+        const shipped = {
+          streamId: "order-0",
+          expected: "any" as const,
+          events: [{ type: "OrderShipped", data: null }]
+        }
+        // by one who does not know the projection
+        yield* store.store.append(shipped)
+        yield* inline.append(shipped)
+        yield* ProjectionControl.reset(projection).pipe(Effect.provideContext(context))
+        yield* archive.move({ before: APRIL })
+        const { reason } = (yield* Effect.flip(inline.append(shipped))) as StorageError
+        assert.strictEqual(reason._tag, "InlineBehind")
+        assert.match(reason.detail, /events that it has missed are archived; run ProjectionRunner.runOnce first/)
+        const { count } = yield* ProjectionRunner.runOnce(projection).pipe(Effect.provideContext(context))
+        yield* inline.append(shipped)
+        assert.strictEqual(count, 22)
+        const state = Option.getOrThrow(yield* ProjectionState.get(projection).pipe(Effect.provideContext(context)))
+        assert.deepStrictEqual(state.length, 23)
       })
     )
 

@@ -50,7 +50,14 @@ export const pgliteIn = (directory?: Effect.Effect<string, unknown, Scope.Scope>
 export const postgresOn = ({ admin, label }: ServerAddress): StoreKind => ({
   label,
   keepsSteps: true,
-  open: Effect.flatMap(makeDatabase(admin), (url) => openLayer(layerPostgres({ url, maxConnections: 4 })))
+  open: Effect.flatMap(makeDatabase(admin), (url) => postgresAt(url).open)
+})
+
+/** The database of a URL. */
+export const postgresAt = (url: string): StoreKind => ({
+  label: "postgres",
+  keepsSteps: true,
+  open: Effect.suspend(() => openLayer(layerPostgres({ url, maxConnections: 4 })))
 })
 
 /** Opens what a layer provides, apart from everybody else. */

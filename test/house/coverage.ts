@@ -220,7 +220,6 @@ export const coveredBySuite: Readonly<Record<string, string>> = {
   "src/cli/": "test/cli/Cli.test.ts",
 
   "src/backup/ArchiveOptions.ts": "test/backup/ArchiveSuite.ts",
-  "src/store/EventArchive.ts": "test/backup/ArchiveSuite.ts",
   "src/store/LogArchive.ts": "test/backup/ArchiveSuite.ts",
   "src/memory/MemoryLogArchive.ts": "test/backup/ArchiveSuite.ts",
   "src/postgres/PgLogArchive.ts": "test/backup/ArchiveSuite.ts",

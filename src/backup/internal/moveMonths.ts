@@ -57,7 +57,8 @@ export const moveMonths = Effect.fn("ArchiveService.move")(
       backup: chain.find(({ until }) => until >= month.until) as BackupManifest
     }))
     const backups = [...new Set(needed.map(({ backup }) => backup))]
-    yield* Effect.forEach(backups, (backup) => holdBackup(parts, backup), { discard: true })
+    const unsure = new Set<string>()
+    yield* Effect.forEach(backups, (backup) => holdBackup(parts, backup, unsure), { discard: true })
     yield* proveChain(storage, backups.at(-1) as BackupManifest, keys)
 
     const entries: Array<ArchiveEntry> = []
@@ -66,7 +67,13 @@ export const moveMonths = Effect.fn("ArchiveService.move")(
       const events = yield* proveMonth(parts, month, backup, keys, meter)
       const { after, month: name, until } = month
       const { chain, id } = backup
-      entries.push(yield* session.archive({ month: name, after, until, backupId: id, chain, events, incarnation }))
+      unsure.add(id)
+      entries.push(
+        yield* session.archive({ month: name, after, until, backupId: id, chain, events, incarnation }).pipe(
+          Effect.tapErrorTag("ArchiveDiffers", () => Effect.sync(() => unsure.delete(id)))
+        )
+      )
+      unsure.delete(id)
     }
     return { entries, created, elapsedMillis: yield* meter.elapsedMillis }
   },
@@ -124,16 +131,20 @@ const reach = Effect.fnUntraced(function*(
 const at = <A, E, R>(storage: BackupStorage["Service"], effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, BackupStorage, storage)
 
-/** Marks a backup before it is looked at; a mark of which nothing came goes again. */
-const holdBackup = ({ archive, storage }: ArchiveParts, backup: BackupManifest) =>
+/**
+ * Marks a backup before it is looked at; a mark of which nothing came goes again. It stays while nobody knows whether
+ * something did: a commit whose answer was lost may be done later than anybody looks.
+ */
+const holdBackup = ({ archive, storage }: ArchiveParts, backup: BackupManifest, unsure: ReadonlySet<string>) =>
   Effect.gen(function*() {
     const isNew = !(yield* isMarked(storage, backup.id))
     yield* Effect.acquireRelease(
       markArchived(storage, backup),
       () =>
         Effect.ignore(Effect.gen(function*() {
+          if (!isNew || unsure.has(backup.id)) return
           const isUsed = (yield* archive.entries).some(({ backupId }) => backupId === backup.id)
-          if (isNew && !isUsed) yield* unmarkArchived(storage, backup.id)
+          if (!isUsed) yield* unmarkArchived(storage, backup.id)
         }))
     )
   })
@@ -155,7 +166,8 @@ const proveMonth = Effect.fnUntraced(function*(
   keys: BackupKeys,
   meter: Meter
 ): Effect.fn.Return<EventDigest, MoveError> {
-  const reader = yield* openEntry(storage, { backupId: backup.id, chain: backup.chain }, keys)
+  const open = openEntry(storage, { backupId: backup.id, chain: backup.chain }, keys)
+  const reader = yield* open
   let digest = EMPTY_DIGEST
   yield* compareEvents(
     reader.events({ after, until }),
@@ -167,7 +179,7 @@ const proveMonth = Effect.fnUntraced(function*(
     },
     { after }
   )
-  // nobody has removed it while it was compared
-  yield* loadChain(storage, backup.id, keys)
+  // nobody has removed it, or put another one there, while it was compared
+  yield* open
   return digest
 })

@@ -31,6 +31,10 @@ export const indexEvents = (
       position,
       detail
     })
+  // a count that cannot be is refused before there is memory for it
+  if (entry.records * ID_BYTES > plain.length) {
+    return Result.fail(corrupt(entry.first, `it has no room for ${entry.records} events`))
+  }
   const values = new Float64Array(entry.records * VALUES)
   const cursor = makeCursor(() => new EventsReader(plain, entry))
   const fault = readRecords(cursor, { backupId, entry }, entry.records, (events) => {

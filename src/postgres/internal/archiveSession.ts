@@ -99,7 +99,11 @@ const makeSession = (ask: Ask, schema: string): ArchiveSession => ({
         schema,
         month,
         checkStaged(ask, schema, month, "payloads"),
-        () => Effect.asVoid(ask(statements.deleteEntries(schema, month)))
+        () =>
+          Effect.flatMap(ask(statements.deleteEntries(schema, month)), (rows) =>
+            rows.length > 0
+              ? Effect.void
+              : Effect.fail(differs(month, "its place in the archive", "the newest month", "another one, or none")))
       )
     }))
 })
@@ -124,10 +128,34 @@ const transact = <A, E>(ask: Ask, use: Effect.Effect<A, E>): Effect.Effect<A, E 
     (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(ask(statements.ROLLBACK))
   )
 
-const clear = Effect.fnUntraced(function*(ask: Ask, schema: string) {
+const clear = Effect.fnUntraced(function*(
+  ask: Ask,
+  schema: string
+): Effect.fn.Return<void, SqlError | StorageError> {
   for (const [name] of yield* ask(statements.leftovers(schema))) {
     yield* ask(statements.dropTable(schema, name as string))
   }
+  const [row] = yield* ask(statements.isRuledOut(schema))
+  if (row?.[0] === true) yield* briefly(ask, statements.forgetRuledOut(schema))
+})
+
+/** A statement that others wait behind. */
+const briefly = (ask: Ask, statement: Parameters<Ask>[0]) =>
+  patiently(
+    orNotYet(transact(ask, runAll(ask, [statements.LOCK_TIMEOUT, statement]))),
+    "others have used the default partition without a pause"
+  )
+
+/** Lets nobody wait for a look at the default partition when the month is attached. */
+const ruleOut = Effect.fnUntraced(function*(
+  ask: Ask,
+  schema: string,
+  month: string
+): Effect.fn.Return<void, SqlError | StorageError> {
+  const [row] = yield* ask(statements.hasDefault(schema))
+  if (row?.[0] !== true) return
+  yield* briefly(ask, statements.ruleOut(schema, month))
+  yield* ask(statements.proveRuledOut(schema))
 })
 
 /** Makes the table that is to take the place of a month, and waits until everybody sees what is in it. */
@@ -154,6 +182,7 @@ const stage = Effect.fnUntraced(function*<A, E>(
     Effect.flatMap(look, ([row]) => row?.[0] === true ? Effect.void : Effect.fail(notYet)),
     "a transaction that began before has been open"
   )
+  yield* ruleOut(ask, schema, month)
 })
 
 /** Says that others are not done; nobody sees it. */
@@ -209,14 +238,19 @@ const moment = (ask: Ask, schema: string, month: string): Effect.Effect<void, Sq
   runAll(ask, [
     statements.SAVEPOINT,
     statements.LOCK_TIMEOUT,
+    statements.STAND_STILL,
     { text: takeAppendLock(schema), parameters: [] },
     statements.lockAll(schema, month)
   ]).pipe(
-    Effect.catch((error) =>
-      error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError"
-        ? Effect.andThen(ask(statements.ROLLBACK_TO_SAVEPOINT), Effect.fail(notYet))
-        : Effect.fail(error)
-    )
+    orNotYet,
+    Effect.tapError((error) => error instanceof NotYet ? ask(statements.ROLLBACK_TO_SAVEPOINT) : Effect.void)
+  )
+
+/** Others have the lock. */
+const orNotYet = <A>(self: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError | NotYet> =>
+  Effect.mapError(
+    self,
+    (error) => error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError" ? notYet : error
   )
 
 const differs = (month: string, detail: string, expected: unknown, actual: unknown): ArchiveDiffers =>

@@ -32,15 +32,17 @@ export const finishedMonths = (schema: string): Statement =>
     GROUP BY m.month ORDER BY m.month`
   )
 
-/** First and last position of a month, NULL when it is empty, and what its table takes. */
+/**
+ * First and last position of a month, NULL when it is empty, and what its table takes. Asks the whole, which goes to
+ * the month alone: rights to read need not be granted on each month.
+ */
 export const describeMonth = (schema: string, month: string, isOwn: boolean): Statement => {
   const { from, to } = boundsOf(nameOf(month))
-  const table = isOwn ? monthTable(schema, month) : `${schema}.events_default`
-  const range = isOwn ? "" : `WHERE e.recorded_at >= '${from}' AND e.recorded_at < '${to}' `
+  const ofMonth = `${schema}.events e WHERE e.recorded_at >= '${from}' AND e.recorded_at < '${to}'`
   return plain(
-    `SELECT (SELECT e.position FROM ${table} e ${range}ORDER BY e.position LIMIT 1)::float8,
-      (SELECT e.position FROM ${table} e ${range}ORDER BY e.position DESC LIMIT 1)::float8,
-      ${isOwn ? `pg_total_relation_size('${table}')::float8` : "0::float8"}`
+    `SELECT (SELECT e.position FROM ${ofMonth} ORDER BY e.position LIMIT 1)::float8,
+      (SELECT e.position FROM ${ofMonth} ORDER BY e.position DESC LIMIT 1)::float8,
+      ${isOwn ? `pg_total_relation_size('${monthTable(schema, month)}')::float8` : "0::float8"}`
   )
 }
 
@@ -117,6 +119,32 @@ export const isSeenByAll = (schema: string, month: string): Statement =>
       WHERE c.oid = '${stagedTable(schema, month)}'::regclass`
   )
 
+/** Whether the default partition has events: who attaches a month looks at all of them, while everybody waits. */
+export const hasDefault = (schema: string): Statement => plain(`SELECT EXISTS (SELECT FROM ${schema}.events_default)`)
+
+/** Says that the default partition has nothing of the month. */
+export const ruleOut = (schema: string, month: string): Statement => {
+  const { from, to } = boundsOf(nameOf(month))
+  return plain(
+    `ALTER TABLE ${schema}.events_default
+      ADD CONSTRAINT ${CHECK} CHECK (recorded_at < '${from}' OR recorded_at >= '${to}') NOT VALID`
+  )
+}
+
+/** Proves it; to read and to append waits for nothing. Nobody has to look again then. */
+export const proveRuledOut = (schema: string): Statement =>
+  plain(`ALTER TABLE ${schema}.events_default VALIDATE CONSTRAINT ${CHECK}`)
+
+/** Whether that stands there, of another session that was killed. */
+export const isRuledOut = (schema: string): Statement =>
+  plain(
+    `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+      WHERE k.conrelid = '${schema}.events_default'::regclass AND k.conname = '${CHECK}')`
+  )
+
+export const forgetRuledOut = (schema: string): Statement =>
+  plain(`ALTER TABLE ${schema}.events_default DROP CONSTRAINT IF EXISTS ${CHECK}`)
+
 /** From here on nobody can write to the month; to read it, and to append elsewhere, waits for nothing. */
 export const keepStill = (schema: string, month: string): Statement =>
   plain(`LOCK TABLE ${monthTable(schema, month)} IN SHARE MODE`)
@@ -156,7 +184,8 @@ export const lockAll = (schema: string, month: string): Statement =>
 /** Puts what is staged in the place of the month, which is gone then. */
 export const swapMonth = (schema: string, month: string): ReadonlyArray<Statement> => [
   ...attachMonth(schema, nameOf(month), STAGED),
-  plain(`ALTER TABLE ${monthTable(schema, month)} DROP CONSTRAINT ${CHECK}`)
+  plain(`ALTER TABLE ${monthTable(schema, month)} DROP CONSTRAINT ${CHECK}`),
+  forgetRuledOut(schema)
 ]
 
 /** Notes that a month is archived; `toEntry` reads the row. */
@@ -176,14 +205,18 @@ export const insertEntry = (schema: string, step: ArchiveStep, bytesFreed: numbe
   ]
 })
 
-/** Forgets that a month was archived. */
+/** Forgets that the newest month was archived; a row for each of its entries, and none when it is not the newest. */
 export const deleteEntries = (schema: string, month: string): Statement => ({
-  text: `DELETE FROM ${schema}.archives WHERE month = $1::text::date`,
+  text: `DELETE FROM ${schema}.archives WHERE month = $1::text::date
+    AND month = (SELECT max(a.month) FROM ${schema}.archives a) RETURNING 1`,
   parameters: [PgTypes.text(`${month}-01`)]
 })
 
 /** How long each lock of the moment is waited for: meanwhile others wait behind. */
 export const LOCK_TIMEOUT = plain("SET LOCAL lock_timeout = '200ms'")
+
+/** Everybody waits for who has the locks of the moment: the server ends one that stands still, a machine that is gone. */
+export const STAND_STILL = plain("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 
 /** How long a lock that nobody waits behind is waited for. */
 export const LOCK_TIMEOUT_LONG = plain("SET LOCAL lock_timeout = '1min'")

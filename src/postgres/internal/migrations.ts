@@ -316,7 +316,7 @@ $$`,
   },
   {
     name: "0009_archive",
-    checksum: "8f0cd3aaabf040c9",
+    checksum: "eab3fba37bb16c84",
     statements: [
       `ALTER TABLE event_store.events ALTER COLUMN data DROP NOT NULL`,
       `ALTER TABLE event_store.events_default ALTER COLUMN data DROP NOT NULL`,
@@ -335,7 +335,11 @@ $$`,
   digest text COLLATE "C" NOT NULL CHECK (digest ~ '^[0-9a-f]{16}$'),
   bytes_freed bigint NOT NULL,
   archived_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)`
+)`,
+      `CREATE OR REPLACE VIEW event_store.events_jsonb AS
+SELECT position, stream, split_part(stream, '-', 1) AS category, revision, id, type, version, data::jsonb AS data,
+  CASE WHEN data IS NOT NULL THEN coalesce(metadata, '{}')::jsonb END AS metadata, coalesce(tags, '{}') AS tags, recorded_at
+FROM event_store.events`
     ]
   }
 ]
@@ -1464,7 +1468,7 @@ export const catalog: ReadonlyArray<string> = [
   `CREATE TRIGGER refuse_while_restoring BEFORE INSERT ON snapshots FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_restoring()`,
   `view categories (category text, streams bigint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT split_part(name, '-'::text, 1) AS category, count(*) AS streams, sum((revision + 1)) AS events, min(first_recorded_at) AS first_recorded_at, max(last_recorded_at) AS last_recorded_at FROM streams GROUP BY (split_part(name, '-'::text, 1));`,
   `view event_types (type text, version smallint, events bigint, first_recorded_at timestamp with time zone, last_recorded_at timestamp with time zone) as SELECT type, version, count(*) AS events, min(recorded_at) AS first_recorded_at, max(recorded_at) AS last_recorded_at FROM events GROUP BY type, version;`,
-  `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, (COALESCE(metadata, '{}'::json))::jsonb AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
+  `view events_jsonb (position bigint, stream text, category text, revision integer, id uuid, type text, version smallint, data jsonb, metadata jsonb, tags text[], recorded_at timestamp with time zone) as SELECT "position", stream, split_part(stream, '-'::text, 1) AS category, revision, id, type, version, (data)::jsonb AS data, CASE WHEN (data IS NOT NULL) THEN (COALESCE(metadata, '{}'::json))::jsonb ELSE NULL::jsonb END AS metadata, COALESCE(tags, '{}'::text[]) AS tags, recorded_at FROM events;`,
   `function append_each(p_stream text[], p_expected integer[], p_count integer[], p_of integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_claim integer[], p_claim_stream text[], p_claim_expected integer[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, stream text, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body d209a91309f2b38c302a045ae767778d`,
   `function append_many(p_stream text[], p_expected integer[], p_count integer[], p_request integer[], p_index integer[], p_id uuid[], p_type text[], p_version smallint[], p_data text[], p_metadata text[], p_tags text[], p_condition integer[], p_after bigint[], p_types text[], p_match text[], p_is_shared boolean, p_id_from timestamp with time zone, p_id_to timestamp with time zone, p_check_ids boolean, p_notify boolean) returns TABLE(outcome integer, revision integer, "position" bigint, last_position bigint, id uuid) set search_path=its schema, pg_temp, body b86c80c3972cc23603cbd87b45cadf14`,
   `function append_one(p_stream text, p_expected integer, p_id uuid, p_type text, p_version smallint, p_data text, p_metadata text, p_id_time timestamp with time zone, p_notify boolean) returns double precision[] set search_path=its schema, pg_temp, body fd2df94a9e8f9ad610f3bbedbbeed5bc`,

@@ -114,12 +114,13 @@ const dropStaged = Effect.fnUntraced(function*(ask: Ask, schema: string) {
 const makeSession = (sessions: Sessions, schema: string, plan: RestorePlan, begin: Mark): StorageRestore => {
   let mark = begin
   const staged = new Set<string>()
+  const monthOf = statements.makeMonthFinder()
 
   const write = Effect.fnUntraced(function*(rows: ReadonlyArray<EventRow>) {
     const last = rows.at(-1)
     if (last === undefined) return
     const next = { ...mark, position: last.position, recordedAt: last.recordedAt, idHorizon: horizonOf(mark, rows) }
-    const months = Map.groupBy(rows, ({ recordedAt }) => statements.monthOf(recordedAt))
+    const months = Map.groupBy(rows, ({ recordedAt }) => monthOf(recordedAt))
     const steps: Array<Statement> = []
     for (const [month, ofMonth] of months) {
       if (!staged.has(month)) steps.push(statements.stageMonth(schema, month))
