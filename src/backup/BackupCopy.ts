@@ -55,11 +55,11 @@ export interface CopyProgress {
 export interface CopyReport {
   /** Backups that are in both places now, in the order in which they were copied. */
   readonly backups: ReadonlyArray<string>
-  /** Segments that were copied, and those that were there already. */
+  /** Segments that were copied, and those that were there already; of a damaged backup, too, what came before. */
   readonly copied: number
   readonly present: number
   readonly fileBytes: number
-  /** Backups of which the manifest could not be read; only when no `ids` were given. */
+  /** Backups that are damaged, or did not arrive whole, and why; only when no `ids` were given. */
   readonly faults: ReadonlyArray<{ readonly id: string; readonly fault: BackupFault }>
 }
 
@@ -72,7 +72,9 @@ export interface CopyReport {
  * Every segment is proved before it is sent, and read again and proved where it
  * arrived; a segment that is there already is proved too, and replaced when it
  * is damaged. So a copy that was cut short goes on where it was, and one that is
- * repeated repairs what was damaged in the second place.
+ * repeated repairs what was damaged in the second place. A backup that is damaged
+ * in the first place keeps no other from being copied, unless `ids` were given: it
+ * makes that copy fail.
  *
  * @category operations
  * @since 0.1.0
@@ -86,7 +88,7 @@ export const copy = Effect.fn("BackupCopy.copy")(function*(
   const fileBytesTotal = manifests.reduce((sum, manifest) => sum + backupSize(manifest).fileBytes, 0)
   const done = { segments: 0, fileBytes: 0 }
   let copied = 0
-  for (const manifest of manifests) {
+  const copyOne = Effect.fnUntraced(function*(manifest: BackupManifest) {
     yield* Effect.forEach(
       manifest.segments,
       (entry) =>
@@ -101,13 +103,21 @@ export const copy = Effect.fn("BackupCopy.copy")(function*(
     yield* copyManifest(from, to, manifest, keys)
     // the second place is to keep what the first one has to
     if (yield* isMarked(from, manifest.id)) yield* markArchived(to, manifest)
+  })
+  const there: Array<BackupManifest> = []
+  const damaged: Array<CopyReport["faults"][number]> = []
+  for (const manifest of manifests) {
+    const result = yield* Effect.result(copyOne(manifest))
+    if (result._tag === "Success") there.push(manifest)
+    else if (ids !== undefined || result.failure._tag === "BackupStorageError") return yield* result.failure
+    else damaged.push({ id: manifest.id, fault: result.failure })
   }
   return {
-    backups: manifests.map(({ id }) => id),
+    backups: there.map(({ id }) => id),
     copied,
-    present: segmentsTotal - copied,
-    fileBytes: fileBytesTotal,
-    faults
+    present: done.segments - copied,
+    fileBytes: there.reduce((sum, manifest) => sum + backupSize(manifest).fileBytes, 0),
+    faults: [...faults, ...damaged]
   }
 })
 

@@ -14,6 +14,7 @@ import type {
   BackupArchived,
   BackupFault,
   BackupInUse,
+  BackupKeyMissing,
   BackupNotFound,
   BackupReadError,
   BackupStorageError
@@ -36,7 +37,8 @@ export interface CreateOptions
 {
   /**
    * `incremental` goes on from the newest backup of this history; `auto`, which
-   * it is when absent, too, and makes a full one when there is none.
+   * it is when absent, too, and makes a full one when there is none. What goes
+   * on from an encrypted backup has to be encrypted: `BackupKeyMissing`.
    */
   readonly kind?: "full" | "incremental" | "auto" | undefined
   /** To read the manifests that are there. */
@@ -68,6 +70,7 @@ export type CreateOutcome =
 export type CreateError =
   | BackupHistoryDiffers
   | BackupAheadOfLog
+  | BackupKeyMissing
   | BackupNotFound
   | BackupWriteError
   | StorageError

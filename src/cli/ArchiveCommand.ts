@@ -58,7 +58,10 @@ export interface MoveInput extends ArchiveInput {
  * @since 0.1.0
  */
 export const moveCommand = Effect.fnUntraced(function*(input: MoveInput, settings: Settings) {
-  if (Option.isSome(input.before) === Option.isSome(input.olderThan)) {
+  if (Option.isSome(input.before) && Option.isSome(input.olderThan)) {
+    return yield* usage("--before and --older-than exclude each other", "both are given", "leave one out")
+  }
+  if (Option.isNone(input.before) && Option.isNone(input.olderThan)) {
     return yield* usage("nothing says which months", "one of --before and --older-than is wanted", "add one of them")
   }
   const out = yield* Out

@@ -150,9 +150,11 @@ export const verifyCommand = Effect.fnUntraced(function*(input: VerifyInput, set
   )
   const faults = unread.map(({ fault }) => fault)
   yield* printVerified(reports, faults, elapsedMs, settings)
-  const unsound = [...reports.filter(({ isSound }) => !isSound).map(({ id }) => id), ...unread.map(({ id }) => id)]
+  const unsound = [...new Set([...reports.flatMap(unsoundOf), ...unread.map(({ id }) => id)])]
   if (unsound.length === 0) return
-  const [first] = [...reports.flatMap((report) => report.faults), ...faults]
+  const all = [...reports.flatMap((report) => report.faults), ...faults]
+  const [first] = all
+  if (first !== undefined && all.every(({ _tag }) => NOT_DAMAGED.has(_tag))) return yield* first
   return yield* new CliFailure({
     code: "ES-2020",
     exitCode: 2,
@@ -229,6 +231,18 @@ const newestOfChains = ({ backups }: BackupList): ReadonlyArray<string> => {
   return backups.map(({ id }) => id).filter((id) => !parents.has(id))
 }
 
+/** Faults of the command line: another id or key is wanted, and the backup may be sound. */
+const NOT_DAMAGED: ReadonlySet<string> = new Set(["BackupNotFound", "BackupKeyMissing", "BackupKeyWrong"])
+
+/** The backup that has the first fault, and those of its chain that go on from it. */
+const unsoundOf = ({ backups, faults, id, isSound }: VerificationReport): ReadonlyArray<string> => {
+  if (isSound) return []
+  const first = backups.findIndex((each) =>
+    faults.some((fault) => "file" in fault && fault.file.startsWith(`${each}.`))
+  )
+  return first < 0 ? [id] : backups.slice(first)
+}
+
 const printVerified = Effect.fnUntraced(function*(
   reports: ReadonlyArray<VerificationReport>,
   unread: VerificationReport["faults"],
@@ -250,13 +264,15 @@ const printVerified = Effect.fnUntraced(function*(
     }\n`)
   }
   const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
-  const plainBytes = reports.reduce((sum, report) => sum + report.plainBytes, 0)
-  const share = Math.min(1, ...reports.map(({ revisionsShare }) => revisionsShare))
+  const read = reports.filter(({ areRowsRead }) => areRowsRead)
+  const plainBytes = read.reduce((sum, report) => sum + report.plainBytes, 0)
+  const share = Math.min(1, ...read.map(({ revisionsShare }) => revisionsShare))
+  const whole = share === 1 ? "of every stream" : `of ${Math.floor(share * 100)} % of the streams`
   yield* out.data(renderPairs([
     ["verified", `${count(new Set(reports.flatMap(({ backups }) => backups)).size)} backups in ${duration(elapsedMs)}`],
     ["events", count(reports.reduce((sum, { events }) => sum + events.count, 0))],
     ["rows", `${bytes(plainBytes)} (${bytes(Math.round(plainBytes / Math.max(elapsedMs, 1) * 1000))}/s)`],
-    ["revisions", share === 1 ? "of every stream" : `of ${Math.floor(share * 100)} % of the streams`],
+    ["revisions", read.length === 0 ? "not looked at" : whole],
     ["sound", isSound ? "yes" : `no: ${count(faultCount)} faults`]
   ], style))
   if (faults.length > 0) yield* out.data(`\n${renderFaults(faults, style)}`)

@@ -192,7 +192,7 @@ export const pruneCommand = Effect.fnUntraced(function*(input: PruneInput, setti
       }
       const swept = input.dryRun ? [] : yield* removeIncomplete()
       yield* printPruned(planned, swept, freed, input.dryRun, settings)
-    }), "write")
+    }))
 })
 
 /**

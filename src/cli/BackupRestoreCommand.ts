@@ -35,7 +35,9 @@ import { count, duration, time } from "./Text.ts"
  * @category models
  * @since 0.1.0
  */
-export interface RestoreInput extends DescribeInput {
+export interface RestoreInput extends Omit<DescribeInput, "dest"> {
+  /** Not wanted to abandon a restore. */
+  readonly dest: Option.Option<string>
   readonly toPosition: Option.Option<number>
   readonly toTime: Option.Option<DateTime.Utc>
   readonly stream: ReadonlyArray<string>
@@ -59,7 +61,10 @@ export const restoreCommand = Effect.fnUntraced(function*(input: RestoreInput, s
   const to = yield* pointOf(input)
   const isAppended = Option.isSome(input.streamPrefix) ||
     [input.stream, input.category, input.type, input.tag].some((each) => each.length > 0)
-  yield* onPlace(input, settings, (keys) =>
+  if (Option.isNone(input.dest)) {
+    return yield* usage("no place is named", "the backup is read from there", "add --dest PLACE")
+  }
+  yield* onPlace({ ...input, dest: input.dest.value }, settings, (keys) =>
     Effect.gen(function*() {
       const id = yield* chooseBackup(input.id, keys, settings)
       yield* isAppended ? append(input, { id, keys, to }, settings) : restore(input, { id, keys, to }, settings)
@@ -197,13 +202,16 @@ const printPlan = Effect.fnUntraced(function*(preview: RestorePreview, input: Re
   }
   const style = styleOf(settings, out, (yield* TerminalCapabilities).canColor)
   yield* out.note(renderPairs([
-    ["backup", newest === undefined ? id : `${id}, begun ${time(newest.startedAt, style.local)}`],
+    ["backup", newest?.id === id ? `${id}, begun ${time(newest.startedAt, style.local)}` : id],
+    ...(newest === undefined || newest.id === id
+      ? []
+      : [["nearest", `${newest.id}, begun ${time(newest.startedAt, style.local)}`] as const]),
     ["reads", `${count(chain.length)} backups of history ${source}`],
     ["events", `${count(position)}, up to position ${count(position)}`],
     ["target", describeTarget(preview)],
     ["then", input.dryRun ? "dry run: nothing is written" : `a history of its own, which goes on from ${source}`]
   ], style))
-  if (input.dryRun && target.restoring === undefined) yield* out.data(`${count(position)} events would be restored\n`)
+  if (input.dryRun) yield* out.data(`${count(position - goesOnAfter)} events would be restored\n`)
 })
 
 const describeTarget = ({ goesOnAfter, target: { restoring } }: RestorePreview): string => {

@@ -74,7 +74,7 @@ export const scheduleCommand = Effect.fnUntraced(function*(input: ScheduleInput,
 
   const [first] = next
   if (!settings.quiet && first !== undefined) {
-    yield* out.note(`waits until ${time(first, settings.local)}; an interrupt stops it\n`)
+    yield* out.note(`the next time is ${time(first, settings.local)}; an interrupt stops it\n`)
   }
   return yield* onPlace(input, settings, (keys) =>
     run({

@@ -20,6 +20,8 @@ export interface ProgressState {
   readonly done: number
   /** From 0 to 1; `undefined` when the end is not known. */
   readonly fraction: number | undefined
+  /** What is done now that has no number, in place of the rate. */
+  readonly doing?: string | undefined
 }
 
 /**
@@ -81,7 +83,8 @@ const REDRAW_MS = 100
 const LINE_MS = 5_000
 const CLEAR_LINE = "\r\u001b[K"
 
-const describe = (noun: string, { done, fraction }: ProgressState, elapsedMs: number): string => {
+const describe = (noun: string, { doing, done, fraction }: ProgressState, elapsedMs: number): string => {
+  if (doing !== undefined) return `${count(done)} ${noun}, ${doing} (${duration(elapsedMs)})`
   const rate = elapsedMs === 0 ? 0 : Math.round(done / elapsedMs * 1000)
   const start = `${count(done)} ${noun}, ${count(rate)}/s`
   return fraction === undefined || fraction <= 0

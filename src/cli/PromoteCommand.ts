@@ -74,8 +74,12 @@ export const promoteCommand = Effect.fnUntraced(function*(input: PromoteInput, s
       detail: planned.to.position === 0 ? "snapshots or projections" : `${count(planned.to.position)} events`
     })
   }
+  const { goesOnAfter } = planned
+  const isCleared = planned.to.restoring !== undefined && goesOnAfter === 0
+  if (isCleared && !settings.quiet) {
+    yield* out.note("the target has a restore of something else, which was broken off: that is cleared first\n")
+  }
   if (input.dryRun) {
-    const { goesOnAfter } = planned
     return yield* out.data(
       settings.output === "table"
         ? renderPairs([

@@ -110,6 +110,29 @@ describe("BackupCopy", () => {
       assert.deepStrictEqual(yield* filesOf(to), files)
     }))
 
+  it.live("copies all others when one is damaged in the first place, and says which one", () =>
+    Effect.gen(function*() {
+      const { full, other, second, storage, third } = yield* source
+      const name = `${full.id}.000000000002.esb`
+      const files = yield* filesOf(storage)
+      const from = yield* placeOf(new Map(files).set(name, Buffer.from(files.get(name)!).fill(0, 300, 301)))
+      const to = yield* makePlace
+      const report = yield* BackupCopy.copy({ from, to })
+      assert.sameMembers([...report.backups], [second.id, third.id, other.id])
+      assert.deepStrictEqual(report.faults.map(({ fault, id }) => [id, "file" in fault && fault.file]), [[
+        full.id,
+        name
+      ]])
+      const there = yield* filesOf(to)
+      for (const { id, segments } of [second, third, other]) {
+        assert.isTrue(there.has(`${id}.manifest.json`))
+        assert.strictEqual([...there.keys()].filter((each) => each.startsWith(id)).length, segments.length + 1)
+      }
+      assert.isFalse(there.has(`${full.id}.manifest.json`))
+      yield* BackupCopy.copy({ from: storage, to })
+      assert.deepStrictEqual(yield* filesOf(to), files)
+    }))
+
   it.live("finds what a place loses or changes on the way", () =>
     Effect.gen(function*() {
       const { full, storage } = yield* source

@@ -9,7 +9,7 @@ import { drillBackup } from "../../src/backup/internal/drillBackup.ts"
 import { layerMemory } from "../../src/runtime/index.ts"
 import { LogTransfer, type LogView } from "../../src/store/LogTransfer.ts"
 import { appendSome } from "./BackupServiceSuite.ts"
-import { at, filesOf, makePlace } from "./fixtures.ts"
+import { at, encryptionKey, filesOf, makePlace } from "./fixtures.ts"
 import { memory } from "./stores.ts"
 
 type Transfer = LogTransfer["Service"]
@@ -46,6 +46,25 @@ describe("the making of a backup", () => {
       const report = yield* BackupVerification.verify(third.id)
       assert.deepStrictEqual([report.isSound, report.backups], [true, [first.id, second.id, third.id]])
     }).pipe(Effect.provide(layerPlace)))
+
+  it.live("goes on in the clear from no backup that is encrypted, whoever forgot the key", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      const place = yield* makePlace
+      const encryption = encryptionKey(1, "shop")
+      yield* appendSome(store, 3)
+      yield* at(place, created(transfer, { encryption }))
+      const files = yield* filesOf(place)
+      for (const more of [Effect.void, appendSome(store, 1)]) {
+        yield* more
+        for (const kind of ["auto", "incremental"] as const) {
+          const { _tag } = yield* Effect.flip(at(place, createBackup(transfer, { kind })))
+          assert.deepStrictEqual([_tag, yield* filesOf(place)], ["BackupKeyMissing", files])
+        }
+      }
+      assert.strictEqual((yield* at(place, created(transfer, { encryption }))).kind, "incremental")
+      assert.strictEqual((yield* at(place, created(transfer, { kind: "full" }))).encryption, undefined)
+    }))
 
   it.live("goes on from no backup whose chain is broken", () =>
     Effect.gen(function*() {

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import * as nodeFs from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { createInterface } from "node:readline"
 import { BackupCatalog, BackupStorage, BackupVerification, layerDirectory } from "../../src/backup/index.ts"
 import { make } from "../../src/backup/internal/directory.ts"
@@ -129,6 +129,25 @@ describe("a backup in a directory", () => {
       }),
     120_000
   )
+
+  it.live("has a place below directories and links, which is made once, and none in a file or where nothing can be", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      mkdirSync(join(path, "there"))
+      symlinkSync(join(path, "there"), join(path, "link"))
+      const nested = join(path, "link", "a", "b")
+      yield* Effect.all([make(nested), make(nested), make(`${nested}/c/`)], { concurrency: "unbounded" })
+      assert.deepStrictEqual(readdirSync(join(path, "there", "a", "b")), ["c"])
+      writeFileSync(join(path, "file"), "")
+      for (const below of ["file", "file/a/b", "/proc/event-store/a"]) {
+        const failure = yield* Effect.flip(make(resolve(path, below)))
+        assert.include(["Failed", "NotFound"], failure.reason)
+      }
+      assert.include((yield* Effect.flip(make(join(path, "file")))).message, "it is not a directory")
+      const refused = () => Promise.reject(Object.assign(new Error("no"), { code: "EACCES" }))
+      const closed = yield* make(path, { ...nodeFs, lstat: refused, readdir: refused } as unknown as FileFunctions)
+      assert.strictEqual((yield* Effect.flip(collect(closed.list()))).reason, "AccessDenied")
+    }))
 
   it.live("is written without hard links too, and still never over another one", () =>
     Effect.gen(function*() {

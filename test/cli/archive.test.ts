@@ -1,9 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, FileSystem, Layer } from "effect"
+import { ConfigProvider, Context, Effect, FileSystem, Layer, Option, Redacted } from "effect"
 import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { BackupArchive, layerDirectory } from "../../src/backup/index.ts"
+import { openHost } from "../../src/cli/internal/projectionHost.ts"
+import { ownLibrary } from "../../src/cli/internal/projectionLibrary.ts"
+import { layer as outLayer } from "../../src/cli/Out.ts"
+import type { Settings } from "../../src/cli/Settings.ts"
 import { layerMemory, layerPostgres } from "../../src/runtime/index.ts"
 import { LogTransfer } from "../../src/store/LogTransfer.ts"
 import { monthlyRows, plant } from "../backup/archives.ts"
@@ -13,6 +17,19 @@ import { codeOf, flip } from "./backupPlaceSetUp.ts"
 import { makeCliOn, parseLines, type Ran, runCli } from "./harness.ts"
 
 const ROWS = monthlyRows()
+
+const SETTINGS: Omit<Settings, "url"> = {
+  schema: "event_store",
+  output: "json",
+  quiet: true,
+  verbose: false,
+  progress: false,
+  color: "never",
+  local: false,
+  yes: true,
+  config: undefined,
+  origins: { url: "default", schema: "default" }
+}
 
 const [server] = servers as readonly [ServerAddress, ...Array<ServerAddress>]
 
@@ -95,7 +112,7 @@ describe("archive", () => {
       expect(yield* refused(inPlace("move"))).toStrictEqual([64, expect.stringContaining("--before and --older-than")])
       expect(yield* refused(inPlace("move", "--before", "2026-03-01", "--older-than", "1d"))).toStrictEqual([
         64,
-        expect.stringContaining("--before and --older-than")
+        expect.stringContaining("--before and --older-than exclude each other")
       ])
       expect(yield* refused(cli(["archive", "verify"]))).toStrictEqual([
         64,
@@ -142,6 +159,18 @@ describe("archive", () => {
       writeFileSync(config, JSON.stringify({ archive: { dest: "place" } }))
       const byConfig = yield* runCli(["export", "--type", "OrderShipped", "--config", config, ...store])
       expect(parseLines(byConfig.out)).toHaveLength(20)
+      const library = { ...(yield* ownLibrary), isOwn: false }
+      const ofTheirs = (archive: string | undefined) =>
+        Effect.scoped(Effect.gen(function*() {
+          const host = yield* openHost({ ...SETTINGS, url: Redacted.make(url), archive }, {
+            library,
+            services: undefined
+          })
+          return yield* host.run(host.store.findEvent(ROWS[0]!.id))
+        })).pipe(Effect.provide(Layer.merge(NodeServices.layer, outLayer)))
+      expect(Option.getOrThrow(yield* ofTheirs(dest)).data).toStrictEqual(JSON.parse(ROWS[0]!.data))
+      expect((yield* Effect.flip(ofTheirs(undefined))).message).toContain("open the store with its archive")
+
       const nowhere = yield* runCli(["event", "get", "1", "--json", "--archive", join(root, "nowhere"), ...without])
       expect([codeOf(nowhere), nowhere.err]).toStrictEqual([
         "ES-1211",

@@ -71,6 +71,9 @@ describe("keys of backups", () => {
       const ran = yield* backup("describe", signed.id, "--trust", foreign, "--json")
       expect([ran.code, codeOf(ran)]).toStrictEqual([65, "ES-2015"])
 
+      const newest = yield* backup("describe", "--trust", foreign, "--json")
+      expect([newest.code, codeOf(newest)]).toStrictEqual([65, "ES-2015"])
+
       const unsigned = yield* write({ to: 5 })
       expect((yield* backup("describe", unsigned.id)).code).toBe(0)
       expect(codeOf(yield* backup("describe", unsigned.id, "--trust", trust, "--json"))).toBe("ES-2015")

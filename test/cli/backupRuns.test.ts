@@ -122,6 +122,32 @@ describe("backup restore", () => {
       expect((yield* restore("--to-position", "-1")).code).toBe(64)
     }))
 
+  it.live("says of which history the newest backup is where there are several", () =>
+    Effect.gen(function*() {
+      const { backup, write } = yield* filled
+      yield* write({ to: 5 })
+      expect((yield* backup("describe")).err).toBe("")
+      const { id, incarnation } = JSON.parse((yield* backup("create", "--json")).out)
+      expect((yield* backup("restore", "--url", "memory:", "--dry-run")).err).toContain(
+        `backups of 2 histories are there: the newest, ${id}, is of ${incarnation}\n`
+      )
+      expect((yield* backup("describe", id)).err).toBe("")
+    }))
+
+  it.live("names in its plan the backup whose settings are nearest to the point", () =>
+    Effect.gen(function*() {
+      const { add, backup } = yield* filled
+      const full = JSON.parse((yield* backup("create", "--json")).out)
+      yield* add(5, 60)
+      const { id } = JSON.parse((yield* backup("create", "--incremental", "--json")).out)
+      const plan = (...args: ReadonlyArray<string>) =>
+        Effect.map(backup("restore", "--url", "memory:", "--dry-run", ...args), ({ err }) => err)
+      expect(yield* plan("--to-position", "60")).toMatch(
+        new RegExp(`^backup +${id}\nnearest +${full.id}, begun .*\nreads +1 backups `)
+      )
+      expect(yield* plan()).toMatch(new RegExp(`^backup +${id}, begun .*\nreads +2 backups `))
+    }))
+
   it.live("appends a selection under a prefix beside what is there, once", () =>
     Effect.gen(function*() {
       const { backup, cli } = yield* filled
@@ -173,8 +199,11 @@ describe("backup restore", () => {
 
   it.live("has nothing to abandon where nothing was broken off", () =>
     Effect.gen(function*() {
-      const { backup } = yield* filled
+      const { backup, cli } = yield* filled
       expect((yield* backup("restore", "--abandon")).code).toBe(6)
+      // no backup is read for that
+      expect((yield* cli(["backup", "restore", "--abandon", "--yes"])).code).toBe(0)
+      expect((yield* cli(["backup", "restore", "--yes"])).code).toBe(64)
       expect(JSON.parse((yield* backup("restore", "--abandon", "--yes", "--json")).out)).toStrictEqual({
         abandoned: false
       })
@@ -238,7 +267,9 @@ describe("backup schedule", () => {
       ) {
         expect(yield* backup("schedule", ...wrong)).toMatchObject({ code: 64, out: "" })
       }
-      expect((yield* backup("schedule", "--cron", "* * * * *", "--name", "../x")).code).toBe(64)
+      for (const name of ["../x", "", "-x", "x".repeat(65)]) {
+        expect((yield* backup("schedule", "--cron", "* * * * *", "--dry-run", `--name=${name}`)).code).toBe(64)
+      }
       expect(readdirSync(dest)).toStrictEqual([])
     }))
 })
@@ -283,16 +314,22 @@ for (const { admin, label } of servers) {
             Effect.scoped,
             Effect.provide(layerUrl(url, { migrate: true }))
           )
-          return (...args: ReadonlyArray<string>) => runCli([...args, "--url", url, "--json"])
+          return url
         })
-        const first = yield* brokenOff
+        const on = (url: string) => (...args: ReadonlyArray<string>) => runCli([...args, "--url", url, "--json"])
+        const url = yield* brokenOff
+        const first = on(url)
         expect(codeOf(yield* first("export"))).toBe("ES-1210")
         const restore = ["backup", "restore", "--dest", dest]
         expect(JSON.parse((yield* first(...restore, "--dry-run")).out)).toMatchObject({ goesOnAfter: 20 })
+        expect((yield* runCli([...restore, "--dry-run", "--url", url])).out).toBe("40 events would be restored\n")
+        expect((yield* runCli(["promote", "--from", "memory:", "--to", url, "--dry-run"])).err).toBe(
+          "the target has a restore of something else, which was broken off: that is cleared first\n"
+        )
         expect(JSON.parse((yield* first(...restore, "--yes")).out)).toMatchObject({ position: 60, written: 40 })
         expect(JSON.parse((yield* first("maint", "stats")).out)).toMatchObject({ events: 60 })
 
-        const second = yield* brokenOff
+        const second = on(yield* brokenOff)
         expect(JSON.parse((yield* second(...restore, "--abandon", "--yes")).out)).toStrictEqual({ abandoned: true })
         expect(JSON.parse((yield* second("maint", "stats")).out)).toMatchObject({ events: 0 })
       }))

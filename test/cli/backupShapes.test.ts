@@ -1,7 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { onTransfer, watching } from "../../src/cli/internal/backupWatch.ts"
+import { Out } from "../../src/cli/Out.ts"
+import type { Settings } from "../../src/cli/Settings.ts"
 import { codeOf, filled } from "./backupPlaceSetUp.ts"
 import { runCli } from "./harness.ts"
 
@@ -89,5 +93,31 @@ describe("--json of backup", () => {
           if (line !== "") expect(JSON.parse(line)).toBeTypeOf("object")
         }
       }
+    }))
+})
+
+describe("progress of backups", () => {
+  it.effect("counts what was written on while the rest is, which has no number", () =>
+    Effect.gen(function*() {
+      const notes: Array<string> = []
+      const settings = { progress: true, quiet: false } as Settings
+      const counted = { bytes: 0, elapsedMillis: 0, eventsPerSecond: 0, remainingMillis: undefined, position: 300 }
+      yield* watching(settings, (set) =>
+        Effect.gen(function*() {
+          const tell = onTransfer(set, "restored")
+          tell({ ...counted, phase: "events", events: 300, eventsTotal: 400 })
+          yield* TestClock.adjust("6 seconds")
+          tell({ ...counted, phase: "rest", events: 0, eventsTotal: 0 })
+          yield* TestClock.adjust("6 seconds")
+        })).pipe(Effect.provideService(Out, {
+          data: () => Effect.void,
+          note: (text) => Effect.sync(() => void notes.push(text)),
+          columns: 0,
+          isNoteTerminal: false
+        }))
+      expect(notes).toStrictEqual([
+        "300 events restored, 60/s, 75 %, 1.7 s left\n",
+        "300 events restored, finishing (10 s)\n"
+      ])
     }))
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { encryptionKey } from "../backup/fixtures.ts"
 import { startS3Server, startS3ServerFor } from "../support/s3Server.ts"
 import { chain, codeOf, flip, setUp } from "./backupPlaceSetUp.ts"
 import { parseLines } from "./harness.ts"
@@ -44,11 +45,25 @@ describe("backup list", () => {
   it.live("makes no directory, and says that there is none", () =>
     Effect.gen(function*() {
       const { cli, root } = yield* setUp
-      for (const command of ["list", "describe", "verify", "cat"]) {
-        const ran = yield* cli(["backup", command, "--dest", join(root, "nowhere"), "--json"])
+      for (const command of [["list"], ["describe"], ["verify"], ["cat"], ["prune", "--keep-last", "1"]]) {
+        const ran = yield* cli(["backup", ...command, "--dest", join(root, "nowhere"), "--json"])
         expect([ran.code, ran.out, codeOf(ran)]).toStrictEqual([3, "", "ES-2001"])
       }
       expect(existsSync(join(root, "nowhere"))).toBe(false)
+    }))
+
+  it.live("says of a place that is a file that it is no directory", () =>
+    Effect.gen(function*() {
+      const { cli, root } = yield* setUp
+      writeFileSync(join(root, "file"), "mine")
+      for (const command of ["list", "create"]) {
+        const ran = yield* cli(["backup", command, "--dest", join(root, "file"), "--json"])
+        expect([ran.code, codeOf(ran)]).toStrictEqual([1, "ES-2019"])
+        expect(JSON.parse(ran.err).error).toMatchObject({
+          details: { why: expect.stringContaining("it is not a directory"), reason: "Failed" },
+          hint: "check the place and its rights"
+        })
+      }
     }))
 
   it.live("takes the place from the environment", () =>
@@ -134,6 +149,33 @@ describe("backup verify", () => {
       expect(yield* backup("verify", full.id, "-q")).toMatchObject({ code: 0, err: "" })
     }))
 
+  it.live("counts all that goes on from a damaged backup as damaged", () =>
+    Effect.gen(function*() {
+      const { backup, dest, full, incremental } = yield* chain
+      flip(join(dest, `${full.id}.000000000001.esb`), 200)
+      const { err } = yield* backup("verify", "--json")
+      expect(JSON.parse(err).error.details.unsound).toStrictEqual([full.id, incremental.id])
+      flip(join(dest, `${full.id}.000000000001.esb`), 200)
+      flip(join(dest, `${incremental.id}.000000000001.esb`), 200)
+      const only = yield* backup("verify", "--json")
+      expect(JSON.parse(only.err).error.details.unsound).toStrictEqual([incremental.id])
+    }))
+
+  it.live("calls no backup damaged for an id that there is not, or for a key that is missing or another", () =>
+    Effect.gen(function*() {
+      const { backup, root, write } = yield* setUp
+      const other = join(root, "shop.key")
+      yield* write({ to: 5, encryption: encryptionKey(1, "shop") })
+      writeFileSync(other, "22".repeat(32), { mode: 0o600 })
+      const unknown = yield* backup("verify", "../20260101T000000Z-0123456789abcdef", "--json")
+      expect([unknown.code, codeOf(unknown)]).toStrictEqual([3, "ES-2017"])
+      for (const [code, ...args] of [["ES-2012"], ["ES-2013", "--key-file", other]] as const) {
+        const ran = yield* backup("verify", ...args, "--json")
+        expect([ran.code, codeOf(ran), JSON.parse(ran.out).isSound]).toStrictEqual([5, code, false])
+      }
+      expect((yield* backup("verify")).out).toMatch(/\nrows +0 B .*\nrevisions +not looked at\n/)
+    }))
+
   it.live("says of a place without backups that there is none", () =>
     Effect.gen(function*() {
       const { backup } = yield* setUp
@@ -191,6 +233,12 @@ describe("backup copy", () => {
       flip(join(dest, `${incremental.id}.manifest.json`), 30)
       const ran = yield* backup("copy", "--to", join(root, "second"), "--json")
       expect([ran.code, codeOf(ran), JSON.parse(ran.out).backups]).toStrictEqual([1, "ES-2021", [full.id]])
+      flip(join(dest, `${full.id}.000000000001.esb`), 200)
+      const damaged = yield* backup("copy", "--to", join(root, "third"), "--json")
+      expect([damaged.code, JSON.parse(damaged.out)]).toMatchObject([
+        1,
+        { backups: [], faults: [{ id: incremental.id }, { id: full.id, fault: "BackupCorrupt" }] }
+      ])
     }))
 
   it.live("speaks to buckets of S3", () =>

@@ -12,7 +12,7 @@ import {
   type TransferState
 } from "../../store/LogTransfer.ts"
 import * as BackupCatalog from "../BackupCatalog.ts"
-import { BackupNotFound } from "../BackupError.ts"
+import { BackupKeyMissing, BackupNotFound } from "../BackupError.ts"
 import type { BackupManifest } from "../BackupManifest.ts"
 import type { CreateError, CreateOptions, CreateOutcome } from "../BackupOptions.ts"
 import * as BackupReader from "../BackupReader.ts"
@@ -21,6 +21,7 @@ import * as BackupWriter from "../BackupWriter.ts"
 import { BackupAheadOfLog, BackupHistoryDiffers } from "../TransferError.ts"
 import { eventPages } from "./eventPages.ts"
 import { makeMeter } from "./meter.ts"
+import { manifestFile } from "./names.ts"
 
 /** Makes a backup. */
 export const createBackup = Effect.fn("BackupService.create")(function*(
@@ -34,6 +35,10 @@ export const createBackup = Effect.fn("BackupService.create")(function*(
   if (parent !== undefined && parent.until > position) {
     const { id, until } = parent
     return yield* new BackupAheadOfLog({ id, until: until as Position, head: position as Position })
+  }
+  if (parent?.encryption !== undefined && options.encryption === undefined) {
+    // who forgets the key would write in the clear what was to be encrypted
+    return yield* new BackupKeyMissing({ file: manifestFile(parent.id), keyId: parent.encryption.keyId })
   }
   if (parent?.until === position && (yield* isUnchanged(transfer, parent, options))) {
     return { _tag: "Unchanged", newest: parent }

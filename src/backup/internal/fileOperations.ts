@@ -23,8 +23,47 @@ const PART_PREFIX = ".part-"
 
 /** Makes a directory and those above it, for its owner only, when they are not there. */
 export const makeDirectory = async (fs: FileFunctions, directory: string): Promise<void> => {
-  const first = await fs.mkdir(directory, { recursive: true, mode: 0o700 })
+  const first = await makeUpTo(fs, directory)
   if (first !== undefined) await flushUpTo(fs, dirname(directory), dirname(first))
+}
+
+/**
+ * The first directory that was made, if any. One by one: Node's own way never ends where a directory answers that
+ * what is to be made in it is not there, as `/proc` does.
+ */
+const makeUpTo = async (fs: FileFunctions, directory: string): Promise<string | undefined> => {
+  const make = () => fs.mkdir(directory, { mode: 0o700 })
+  try {
+    await make()
+    return directory
+  } catch (cause) {
+    const found = await look(fs, directory)
+    if (found === "directory") return undefined
+    if (codeOf(cause) === "EEXIST") {
+      // of one that may not be entered, its first use says so
+      if (found === "unknown") return undefined
+      throw Object.assign(new Error("it is not a directory"), { code: "ENOTDIR" })
+    }
+    if (codeOf(cause) !== "ENOENT" || dirname(directory) === directory) throw cause
+  }
+  const first = await makeUpTo(fs, dirname(directory))
+  try {
+    await make()
+    return first ?? directory
+  } catch (cause) {
+    // another process was quicker
+    if (codeOf(cause) === "EEXIST") return first
+    throw cause
+  }
+}
+
+/** Whether it is a directory, or a link to one. */
+const look = async (fs: FileFunctions, path: string): Promise<"directory" | "other" | "unknown"> => {
+  try {
+    return (await fs.lstat(`${path}/.`)).isDirectory() ? "directory" : "other"
+  } catch (cause) {
+    return ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(cause)) ? "other" : "unknown"
+  }
 }
 
 const flushUpTo = async (fs: FileFunctions, directory: string, last: string): Promise<void> => {

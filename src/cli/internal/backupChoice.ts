@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type BackupList, list } from "../../backup/BackupCatalog.ts"
-import type { BackupStorageError } from "../../backup/BackupError.ts"
+import type { BackupFault, BackupStorageError } from "../../backup/BackupError.ts"
 import type { BackupKeys } from "../../backup/BackupKeys.ts"
 import { BackupStorage } from "../../backup/BackupStorage.ts"
 import { type CliFailure, notFound } from "../CliFailure.ts"
@@ -24,13 +24,23 @@ export const chooseBackup = Effect.fnUntraced(function*(
   id: Option.Option<string>,
   keys: BackupKeys,
   settings: Settings
-): Effect.fn.Return<string, CliFailure | BackupStorageError, BackupStorage | Out> {
+): Effect.fn.Return<string, CliFailure | BackupFault | BackupStorageError, BackupStorage | Out> {
   if (Option.isSome(id)) return id.value
   const found = yield* list(keys)
   yield* noteFaults(found, settings)
   const newest = found.backups.at(-1)
-  if (newest === undefined) return yield* noBackup((yield* BackupStorage).location)
-  return newest.id
+  if (newest !== undefined) {
+    const histories = new Set(found.backups.map(({ incarnation }) => incarnation)).size
+    if (histories > 1 && !settings.quiet) {
+      yield* (yield* Out).note(
+        `backups of ${count(histories)} histories are there: the newest, ${newest.id}, is of ${newest.incarnation}\n`
+      )
+    }
+    return newest.id
+  }
+  const [fault] = found.faults
+  if (fault !== undefined) return yield* fault.fault
+  return yield* noBackup((yield* BackupStorage).location)
 })
 
 /**

@@ -175,7 +175,7 @@ export interface BackupWords {
 const REACH: ReadonlySet<string> = new Set(["AccessDenied", "Unavailable"])
 
 const FIXES: Readonly<Record<string, string>> = {
-  NotFound: "check the bucket's name and region",
+  NotFound: "check the directory, or the bucket's name and region",
   AlreadyExists: "somebody else writes to this place: see event-store backup list",
   NoSpace: "make room: event-store backup prune; nothing half-written counts as a backup",
   AccessDenied:

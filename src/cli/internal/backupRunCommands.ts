@@ -133,6 +133,8 @@ const scheduleCommand = () =>
     name: Flag.String("name").pipe(
       Flag.withMetavar("NAME"),
       Flag.withDescription("Processes with one name and place share the work (default backup)"),
+      Flag.filter((name) => /^[a-z0-9][a-z0-9-]{0,63}$/.test(name), () =>
+        "1 to 64 lower-case letters, digits and dashes"),
       Flag.withDefault("backup")
     ),
     jitter: Flags.span("jitter", "Begins up to so much later, at random (default 0s)"),
@@ -144,7 +146,8 @@ const scheduleCommand = () =>
     fullEvery: Flag.Int("full-every").pipe(
       Flag.withMetavar("N"),
       Flag.withDescription("Every Nth backup is a full one, the others incremental (default 1)"),
-      Flag.filter((value) => value >= 1 && value <= 1_000, () => "a whole number from 1 to 1000"),
+      Flag.filter((value) =>
+        value >= 1 && value <= 1_000, () => "a whole number from 1 to 1000"),
       Flag.withDefault(1)
     ),
     ...writing,
@@ -196,6 +199,7 @@ const drillCommand = () =>
 const restoreCommand = () =>
   Command.make("restore", {
     ...place,
+    dest: Flag.optional(place.dest),
     id: oneBackup,
     toPosition: Flags.natural("to-position", "POSITION", "Only events up to this position").pipe(Flag.optional),
     toTime: Flags.time("to-time", "Only what was recorded up to this time"),

@@ -58,11 +58,13 @@ export const watching = <A, E, R>(
  * @since 0.1.0
  */
 export const onTransfer =
-  (set: SetProgress, verb: string) => ({ events, eventsTotal, phase }: TransferProgress): void =>
-    set(
-      { done: events, fraction: phase === "rest" ? undefined : events / Math.max(eventsTotal, 1) },
-      `events ${phase === "verify" ? "compared" : verb}`
-    )
+  (set: SetProgress, verb: string) => ({ events, eventsTotal, phase, position }: TransferProgress): void =>
+    phase === "rest"
+      ? set({ done: position, fraction: undefined, doing: "finishing" }, `events ${verb}`)
+      : set(
+        { done: events, fraction: events / Math.max(eventsTotal, 1) },
+        `events ${phase === "verify" ? "compared" : verb}`
+      )
 
 /**
  * Bytes as a number of whole MiB, which progress counts.
