@@ -12,7 +12,7 @@ import type { BackupReadError } from "./BackupError.ts"
 import type { BackupKeys } from "./BackupKeys.ts"
 import type { BackupManifest, SegmentEntry } from "./BackupManifest.ts"
 import { BackupStorage } from "./BackupStorage.ts"
-import { ByteReader } from "./internal/bytes.ts"
+import { ByteReader, release } from "./internal/bytes.ts"
 import { loadChain, loadSegment, makeCursor, makeOpener, type Opener, readRecords } from "./internal/chain.ts"
 import { EventsReader } from "./internal/eventColumns.ts"
 import { readRecord, type RowKind } from "./internal/records.ts"
@@ -86,7 +86,8 @@ export const open = Effect.fnUntraced(function*(
   const read = <K extends TransferKind>(kind: K, segments: ReadonlyArray<Located>) =>
     Stream.fromIterable(segments).pipe(
       // the next segment is loaded while the rows of this one are taken, which come first if it cannot be
-      Stream.mapEffect((located) => Effect.result(load(located)), { concurrency: 2 }),
+      Stream.mapEffect((located) => Effect.result(load(located))),
+      Stream.buffer({ capacity: 0 }),
       Stream.flatMap((loaded) =>
         Result.isSuccess(loaded) ? rowsOf(kind, loaded.success) : Stream.fail<BackupReadError>(loaded.failure)
       )
@@ -146,9 +147,10 @@ const rowsOf = <K extends TransferKind>(
       const fault = readRecords(cursor, place, PAGE_ROWS, (reader) => {
         rows.push(reader.row())
       })
-      return fault === undefined
-        ? Effect.succeed([rows, cursor.read < entry.records ? Option.some(cursor) : Option.none()] as const)
-        : Effect.fail(fault)
+      if (fault !== undefined) return Effect.fail(fault)
+      const isThrough = cursor.read === entry.records
+      if (isThrough) release(plain)
+      return Effect.succeed([rows, isThrough ? Option.none() : Option.some(cursor)] as const)
     }))
 }
 

@@ -11,7 +11,7 @@ import { BackupCorrupt, type BackupFault, type BackupStorageError } from "./Back
 import type { BackupKeys } from "./BackupKeys.ts"
 import { type BackupManifest, backupSize, type SegmentEntry } from "./BackupManifest.ts"
 import { BackupStorage } from "./BackupStorage.ts"
-import { ByteReader } from "./internal/bytes.ts"
+import { ByteReader, release } from "./internal/bytes.ts"
 import {
   expectedOf,
   findFileFault,
@@ -221,8 +221,10 @@ const verifyOne = Effect.fnUntraced(function*(
     }),
     Stream.runForEach(({ entry, proof }) =>
       Effect.sync(() => {
-        if (proof instanceof Uint8Array) scanSegment(manifest, entry, proof as Buffer, tally, scan)
-        else {
+        if (proof instanceof Uint8Array) {
+          scanSegment(manifest, entry, proof as Buffer, tally, scan)
+          release(proof)
+        } else {
           if (proof !== undefined) faults.add(proof)
           if (entry.kind === "events") skipEvents(scan)
         }

@@ -219,10 +219,21 @@ export class ByteReader {
 }
 
 /** The UUID whose 16 bytes stand there. */
-const uuidOf = (buffer: Buffer, at: number): string => {
-  const hex = buffer.toString("hex", at, at + 16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+export const uuidOf = (buffer: Buffer, at: number): string => {
+  let digit = 0
+  for (let index = at; index < at + 16; index++) {
+    if (digit === 8 || digit === 13 || digit === 18 || digit === 23) digit++
+    const byte = buffer[index] as number
+    uuidText[digit++] = codeOf(byte >> 4)
+    uuidText[digit++] = codeOf(byte & 15)
+  }
+  return uuidText.toString("latin1", 0, 36)
 }
+
+/** A UUID in letters: made at once, not of pieces that have to be collected. */
+const uuidText = Buffer.alloc(36, "-")
+
+const codeOf = (digit: number): number => digit < 10 ? digit + 48 : digit + 87
 
 /** The text whose bytes stand there; what is not UTF-8 is a fault, not replaced. */
 export const textOf = (buffer: Buffer, start: number, end: number): string => {
@@ -231,6 +242,15 @@ export const textOf = (buffer: Buffer, start: number, end: number): string => {
     throw new BytesFault("IllFormedUnicode", "a text is not UTF-8")
   }
   return text
+}
+
+/**
+ * Gives the memory of bytes back that nobody looks at any more. The collector
+ * would come for it, but late: it sees small objects, not what they hold.
+ */
+export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
+  // a part of something is somebody else's, too; what was inflated has a byte to spare
+  if (buffer instanceof ArrayBuffer && byteOffset === 0 && buffer.byteLength <= byteLength + 1) buffer.transfer(0)
 }
 
 // internal

@@ -18,8 +18,8 @@ export const compress = (bytes: Buffer, codec: BackupCodec, level: number): Effe
 
 /** Brings bytes back; fails when they are not what was compressed, or when they would become more than declared. */
 export const decompress = (bytes: Buffer, codec: BackupCodec, plainBytes: number): Effect.Effect<Buffer, Error> => {
-  // in one piece: the declared size was checked against its limit
-  const options = { maxOutputLength: Math.max(1, plainBytes), chunkSize: Math.max(PIECE_BYTES_MIN, plainBytes) }
+  // in one piece: the declared size was checked against its limit; a full one makes the engine take another
+  const options = { maxOutputLength: Math.max(1, plainBytes), chunkSize: Math.max(PIECE_BYTES_MIN, plainBytes + 1) }
   switch (codec) {
     case "none":
       return Effect.succeed(bytes)

@@ -8,7 +8,7 @@
  */
 import type { EventRow } from "../../store/LogTransfer.ts"
 import { RECORD_BYTES_MAX } from "../BackupManifest.ts"
-import { ByteReader, BytesFault, ByteWriter, textOf } from "./bytes.ts"
+import { ByteReader, BytesFault, ByteWriter, textOf, uuidOf } from "./bytes.ts"
 
 /** Writes events one after the other. */
 export class EventsWriter {
@@ -199,7 +199,7 @@ export class EventsReader {
   }
 
   id(at: number): string {
-    return new ByteReader(this.#columns[ID_COLUMN].buffer, at).uuid()
+    return uuidOf(this.#columns[ID_COLUMN].buffer, at)
   }
 
   #step(): void {

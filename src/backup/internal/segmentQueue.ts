@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { BackupStorageError } from "../BackupError.ts"
 import type { BackupCompression, SegmentEntry } from "../BackupManifest.ts"
 import type { BackupStorage } from "../BackupStorage.ts"
+import { release } from "./bytes.ts"
 import { putFile } from "./files.ts"
 import { type PlainSegment, seal } from "./segment.ts"
 
@@ -50,6 +51,7 @@ export const makeSegmentQueue = (options: {
 
   const store = Effect.fnUntraced(function*(segment: PlainSegment) {
     const { bytes, entry, file } = yield* seal(segment, compression, key)
+    release(segment.plain)
     yield* putFile(storage, file, bytes)
     entries.push(entry)
     chain = entry.chain
