@@ -94,10 +94,10 @@ export const backUpFor = (
     let done = 0
     let current = 0
     const again = Effect.gen(function*() {
-      yield* create(place, false, (events) => {
-        current = events
+      const { events } = yield* create(place, false, (read) => {
+        current = read
       })
-      done += current
+      done += events.count
       current = 0
       rmSync(place, { recursive: true, force: true })
     })

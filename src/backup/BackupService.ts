@@ -55,7 +55,8 @@ export class BackupService extends Context.Service<BackupService, {
    *
    * **Details**
    *
-   * Appends go on meanwhile. An incremental backup of a store that is as its
+   * Appends go on meanwhile, and while they do the backup rests four fifths of the
+   * time. An incremental backup of a store that is as its
    * newest backup holds it is `Unchanged`, and nothing is written; one without new
    * events is written when something beside them changed, a tombstone say. What a killed backup has left
    * has no manifest and is no backup; `prune` removes it.

@@ -2,7 +2,7 @@
  * What happens to the store, or to the place, while a backup is made or tried out.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { BackupVerification, type CreateOptions, layerMemory as layerPlace } from "../../src/backup/index.ts"
 import { createBackup } from "../../src/backup/internal/createBackup.ts"
 import { drillBackup } from "../../src/backup/internal/drillBackup.ts"
@@ -65,6 +65,42 @@ describe("the making of a backup", () => {
       assert.strictEqual((yield* at(place, created(transfer, { encryption }))).kind, "incremental")
       assert.strictEqual((yield* at(place, created(transfer, { kind: "full" }))).encryption, undefined)
     }))
+
+  it.live("rests after each page for four times as long as it took while others append, and not when nobody does", () =>
+    Effect.gen(function*() {
+      const { store, transfer } = yield* memory.open
+      yield* appendSome(store, 10)
+      /** Pauses of a backup whose pages have two events and take a second. */
+      const restsOf = (meanwhile: Effect.Effect<unknown, unknown>) =>
+        Effect.gen(function*() {
+          let now = Date.now()
+          const rests: Array<number> = []
+          const nanos = () => BigInt(now) * 1_000_000n
+          const clock: Clock.Clock = {
+            currentTimeMillisUnsafe: () => now,
+            currentTimeMillis: Effect.sync(() => now),
+            currentTimeNanosUnsafe: nanos,
+            currentTimeNanos: Effect.sync(nanos),
+            monotonicTimeNanosUnsafe: nanos,
+            monotonicTimeNanos: Effect.sync(nanos),
+            sleep: (duration) => Effect.sync(() => void rests.push(Duration.toMillis(duration)))
+          }
+          const slow: Transfer = {
+            ...transfer,
+            readEvents: (page) =>
+              Effect.orDie(meanwhile).pipe(
+                Effect.tap(Effect.sync(() => {
+                  now += 1_000
+                })),
+                Effect.andThen(transfer.readEvents({ ...page, limit: 2 }))
+              )
+          }
+          yield* Effect.provideService(created(slow, { kind: "full" }), Clock.Clock, clock)
+          return rests.filter((millis) => millis >= 4_000)
+        })
+      assert.deepStrictEqual(yield* restsOf(Effect.void), [])
+      assert.isAtLeast((yield* restsOf(Effect.suspend(() => appendSome(store, 1)))).length, 5)
+    }).pipe(Effect.provide(layerPlace)))
 
   it.live("goes on from no backup whose chain is broken", () =>
     Effect.gen(function*() {
