@@ -4,6 +4,7 @@
  *
  * Arguments: module of the variant, process id of the server or `-`.
  */
+import { setFlagsFromString } from "node:v8"
 import { measureBackup, measureBeside } from "./backups.ts"
 import { measureBulk } from "./bulk.ts"
 import { measureCommands, measureLoads } from "./commands.ts"
@@ -78,6 +79,8 @@ const handle = async (request: Request): Promise<Run | undefined> => {
       await required(opened().fillBackups, "fillBackups")(request.file, request.events, request.directory)
       return undefined
     case "backup":
+      // as the command does
+      setFlagsFromString("--heap-growing-percent=20")
       return await measureBackup(opened(), request, serverPid)
     case "beside":
       return await measureBeside(opened(), request, sessionUrl, serverPid)
