@@ -16,7 +16,7 @@ export const eventPages = <Row extends Pick<EventRow, "position" | "recordedAt">
   Stream.paginate(
     { after, recordedAt: undefined as number | undefined },
     (from) =>
-      Effect.map(from.after >= until ? Effect.succeed([]) : readEvents({ ...from, until }), (rows) => {
+      Effect.map(from.after >= until ? Effect.succeed([]) : readEvents({ ...from, until, limit: READ_EVENTS }), (rows) => {
         const last = rows.at(-1)
         return [
           rows.length === 0 ? [] : [rows],
@@ -97,6 +97,9 @@ export const compareEvents = <E, E2, R, R2>(
 // internal
 
 const KEYS: ReadonlyArray<EventKey> = [...SKELETON_KEYS, "data", "metadata"]
+
+/** Events that are read at once: more are not quicker, and become garbage that lives long. */
+const READ_EVENTS = 1_000
 
 /** Events that one step writes, and characters of their JSON. */
 const PAGE_EVENTS = 4_000
