@@ -16,15 +16,18 @@ export const eventPages = <Row extends Pick<EventRow, "position" | "recordedAt">
   Stream.paginate(
     { after, recordedAt: undefined as number | undefined },
     (from) =>
-      Effect.map(from.after >= until ? Effect.succeed([]) : readEvents({ ...from, until, limit: READ_EVENTS }), (rows) => {
-        const last = rows.at(-1)
-        return [
-          rows.length === 0 ? [] : [rows],
-          last === undefined || last.position >= until
-            ? Option.none()
-            : Option.some({ after: last.position, recordedAt: last.recordedAt })
-        ] as const
-      })
+      Effect.map(
+        from.after >= until ? Effect.succeed([]) : readEvents({ ...from, until, limit: READ_EVENTS }),
+        (rows) => {
+          const last = rows.at(-1)
+          return [
+            rows.length === 0 ? [] : [rows],
+            last === undefined || last.position >= until
+              ? Option.none()
+              : Option.some({ after: last.position, recordedAt: last.recordedAt })
+          ] as const
+        }
+      )
   ).pipe(Stream.buffer({ capacity: 1 }))
 
 /** A part of an event that is one value. */
