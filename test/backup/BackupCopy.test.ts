@@ -89,7 +89,7 @@ describe("BackupCopy", () => {
         const damage of [
           (bytes: Buffer) => bytes.subarray(0, 100),
           (bytes: Buffer) => Buffer.concat([bytes, bytes]),
-          (bytes: Buffer) => Buffer.from(bytes).fill(0, 300, 301)
+          (bytes: Buffer) => bytes.map((byte, index) => index === 300 ? byte ^ 1 : byte)
         ]
       ) {
         const damaged = new Map<string, Uint8Array>(files).set(name, damage(files.get(name)!))
@@ -115,7 +115,9 @@ describe("BackupCopy", () => {
       const { full, other, second, storage, third } = yield* source
       const name = `${full.id}.000000000002.esb`
       const files = yield* filesOf(storage)
-      const from = yield* placeOf(new Map(files).set(name, Buffer.from(files.get(name)!).fill(0, 300, 301)))
+      const damaged = Buffer.from(files.get(name)!)
+      damaged[300]! ^= 1
+      const from = yield* placeOf(new Map(files).set(name, damaged))
       const to = yield* makePlace
       const report = yield* BackupCopy.copy({ from, to })
       assert.sameMembers([...report.backups], [second.id, third.id, other.id])
