@@ -215,7 +215,8 @@ const createTask = ({ random, signing }: Ground, store: string, place: string, i
   place,
   kind: random.chance(0.3) ? "full" : "auto",
   codec: random.pick(["zstd", "gzip", "none"] as const) ?? "zstd",
-  isEncrypted: random.chance(0.4),
+  // one way a trial: what goes on from an encrypted backup has to be encrypted
+  isEncrypted: signing !== undefined,
   signing: signing?.privateKey,
   segmentBytes: 65_536 * (1 + random.int(3)),
   isAppending
